@@ -1,0 +1,63 @@
+/** The cluster as the orchestrator sees it. Implemented in this folder over gRPC; see proto/distmis/v1/cluster.proto. */
+import type {
+  CheckGangResponse,
+  DescribeClusterResponse,
+  GangEnded,
+  GangRequest,
+  TrainerProcess,
+  Worker,
+} from "../generated/distmis/v1/cluster.ts";
+import type { FromTrainer, ToTrainer } from "../generated/distmis/v1/trainer.ts";
+
+export interface GangOptions {
+  /** For logs and Ray's actor names. */
+  name: string;
+  request: GangRequest;
+  /** Seconds to wait for a place; 0 waits as long as the gang is not killed. */
+  placementDeadlineSeconds: number;
+  /** Program that every worker starts; default: distmis's own trainer with the Node that runs this process. */
+  trainer?: TrainerProcess;
+}
+
+/** What a gang tells, in order. `ended` is always the last one. */
+export type GangEvent =
+  | { type: "placed"; workers: Worker[] }
+  | { type: "message"; rank: number; message: NonNullable<FromTrainer["message"]> }
+  | { type: "log"; rank: number; stream: "stdout" | "stderr"; text: string }
+  | { type: "ended"; ended: GangEnded };
+
+export interface Gang {
+  readonly name: string;
+  /** To be iterated once. Never throws: a lost shim is an `ended` with cause SHUTDOWN. */
+  readonly events: AsyncIterable<GangEvent>;
+  /** Sends a message to one trainer; resolves when there is room for more. */
+  send(rank: number, message: NonNullable<ToTrainer["message"]>): Promise<void>;
+  /** Ends the trainers by closing their input; what lives after the grace is killed. */
+  stop(graceSeconds: number): void;
+  /** Ends the stream at once; the shim kills every process of the gang. */
+  kill(): void;
+}
+
+export interface Cluster {
+  describe(): Promise<DescribeClusterResponse>;
+  /** Whether and how often a gang fits. */
+  check(request: GangRequest): Promise<CheckGangResponse>;
+  runGang(options: GangOptions): Gang;
+  /** Resolves (with a reason) if the shim or Ray goes away before `close`. */
+  readonly lost: Promise<string>;
+  /** Ends all gangs, the shim, and the local Ray if it was started here. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface ConnectOptions {
+  /** Address of an existing Ray (host:port, or "auto"). Default: start a local Ray that ends with `close`. */
+  rayAddress?: string;
+  /** Local Ray: number of (logical) GPUs. Default: those of the machine. */
+  gpus?: number;
+  /** Local Ray: number of CPUs. Default: those of the machine. */
+  cpus?: number;
+  /** Where shim and Ray write their own logs. Default: the temp folder of the cluster, removed on close. */
+  logDir?: string;
+  /** Aborts the start. */
+  signal?: AbortSignal;
+}

@@ -1,0 +1,107 @@
+/**
+ * The experiment file: one schema for YAML and JSON, for the orchestrator and for the trainers. Keys are in snake case as
+ * in DistMIS's own files; unknown keys are refused (see load.ts).
+ */
+import { z } from "zod";
+
+const fraction = z.number().gt(0).lt(1);
+
+export const dataSchema = z.strictObject({
+  dir: z.string().min(1).describe("Folder of TFRecord shards with its info.json, as `distmis tfrecord` writes it."),
+});
+
+export const modelSchema = z.strictObject({
+  filters: z.int().min(1).max(512).default(8).describe("Channels after the first convolution; doubled at each level."),
+  depth: z.int().min(1).max(6).default(3).describe("How often the volume is halved; its sides must be divisible by 2^depth."),
+  kernel: z.union([z.literal(1), z.literal(3), z.literal(5)]).default(3).describe("Side of the convolution kernels in voxels."),
+  norm: z
+    .preprocess((value) => (value === "bn" ? "batch" : value === "gn" ? "group" : value), z.enum(["batch", "group", "none"]))
+    .default("batch")
+    .describe("Normalisation over the channels after each convolution; `bn` and `gn` are DistMIS's names for the first two."),
+  groups: z.int().min(1).default(4).describe("With `norm: group`: groups of channels; must divide `filters`."),
+  norm_momentum: fraction.default(0.9).describe("With `norm: batch`: weight of the past in the moving mean and variance."),
+  initial_deviation: z.number().gt(0).default(0.05).describe("Standard deviation of the truncated normal initial kernels."),
+});
+
+export const trainSchema = z.strictObject({
+  epochs: z.int().min(1).default(20).describe("Passes over the training split."),
+  batch_size_per_replica: z.int().min(1).default(2).describe("Volumes a step and replica."),
+  loss: z.enum(["dice"]).default("dice").describe("1 - Dice over the flattened batch, smoothed by 0.01."),
+  learning_rate: z.number().gt(0).default(1e-3).describe("Adam's step size."),
+  beta1: fraction.default(0.9).describe("Adam's decay of the first moment."),
+  beta2: fraction.default(0.999).describe("Adam's decay of the second moment."),
+  epsilon: z.number().gt(0).default(1e-7).describe("Adam's guard against division by zero."),
+  amsgrad: z.boolean().default(false).describe("Adam with the largest second moment so far (AMSGrad)."),
+  seed: z.int().min(0).max(0x7fffffff).default(1).describe("Seed of the initial weights and of the shuffling."),
+  debug: z.boolean().default(false).describe("Log every step."),
+});
+
+const gridParameter = z.strictObject({
+  grid: z.array(z.union([z.number(), z.string(), z.boolean()])).min(1),
+});
+
+export const searchSchema = z.strictObject({
+  sampler: z.enum(["grid"]).default("grid").describe("How trials are drawn from the space."),
+  metric: z.string().min(1).default("val_dice").describe("The reported metric that ranks the trials."),
+  mode: z.enum(["max", "min"]).default("max").describe("Whether more of the metric is better."),
+  space: z
+    .record(z.string(), gridParameter)
+    .default({})
+    .describe("Field of this file, by its path (`train.learning_rate`), to the values it takes."),
+});
+
+export const resourcesSchema = z.strictObject({
+  replicas: z.int().min(1).max(1).default(1).describe("Workers a trial."),
+  gpus_per_replica: z.number().min(0).default(1).describe("GPUs a worker; a fraction shares one."),
+  cpus_per_replica: z
+    .union([z.literal("auto"), z.number().gt(0)])
+    .default("auto")
+    .describe("CPUs a worker, also its TensorFlow threads; `auto` is a node's CPUs divided by its GPUs."),
+  memory_per_replica: z.int().min(0).default(0).describe("Bytes that Ray reserves for a worker; 0 reserves none."),
+  custom: z.record(z.string(), z.number().gt(0)).default({}).describe("Custom Ray resources a worker."),
+  node_labels: z.record(z.string(), z.string()).default({}).describe("Ray node labels that the node must carry."),
+  strategy: z
+    .enum(["pack", "strict_pack", "spread", "strict_spread"])
+    .default("pack")
+    .describe("How the replicas of one trial are laid over the nodes."),
+  max_concurrent_trials: z.int().min(1).optional().describe("Upper bound of trials at once; default: what the cluster holds."),
+  placement_deadline: z.number().gt(0).default(300).describe("Seconds to wait for the first trial's place in a busy cluster."),
+});
+
+export const trainerSchema = z.strictObject({
+  module: z.string().min(1).optional().describe("Path of a module that exports a task of your own, instead of the 3D U-Net."),
+  parameters: z.record(z.string(), z.unknown()).default({}).describe("Handed to that task; may be searched over as any field."),
+});
+
+export const failureSchema = z.strictObject({
+  max_failures: z.int().min(0).default(2).describe("How often a trial whose worker was lost is started again."),
+});
+
+export const experimentSchema = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, "must be 1 to 100 letters, digits, '.', '_' or '-'")
+    .describe("Names the run folder."),
+  data: dataSchema.optional().describe("Needed unless `trainer.module` is given."),
+  model: modelSchema.prefault({}),
+  train: trainSchema.prefault({}),
+  search: searchSchema.prefault({}),
+  resources: resourcesSchema.prefault({}),
+  trainer: trainerSchema.prefault({}),
+  failure: failureSchema.prefault({}),
+});
+
+/** What one trial is: the experiment without its search. */
+export const trialConfigSchema = experimentSchema.omit({ search: true, failure: true });
+
+/** A valid experiment, every default filled in. */
+export type Experiment = z.output<typeof experimentSchema>;
+/** What a person may write: defaults may be left out. */
+export type ExperimentInput = z.input<typeof experimentSchema>;
+/** The configuration of one trial, the search's parameters applied. */
+export type TrialConfig = z.output<typeof trialConfigSchema>;
+export type ModelConfig = z.output<typeof modelSchema>;
+export type TrainConfig = z.output<typeof trainSchema>;
+export type ResourcesConfig = z.output<typeof resourcesSchema>;
+/** A value of a searched parameter. */
+export type ParameterValue = number | string | boolean;

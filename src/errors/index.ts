@@ -1,0 +1,67 @@
+/**
+ * The one error class of distmis. Everything that a person can act on is thrown as one of these; anything else that
+ * reaches the top is a defect and is shown with its stack.
+ */
+
+/** What went wrong, for programs. The exit code of the command line follows from it, see {@link exitCode}. */
+export type ErrorCode =
+  /** The command line was used wrongly. */
+  | "USAGE"
+  /** An experiment, a configuration or a parameter is not legal. */
+  | "CONFIG_INVALID"
+  /** A data file does not hold what it should. */
+  | "DATA_INVALID"
+  /** A file or folder that was named does not exist or can't be read or written. */
+  | "FILE_UNUSABLE"
+  /** `npm run setup` has not been run, or the machine lacks something. */
+  | "SETUP_INCOMPLETE"
+  /** Ray or the shim could not be started or reached, or went away. */
+  | "CLUSTER_UNAVAILABLE"
+  /** The cluster can never hold what was asked for, or had no room until the deadline. */
+  | "PLACEMENT_REFUSED"
+  /** The trainer process failed, was killed, or said something that its protocol does not allow. */
+  | "TRAINER_FAILED"
+  /** The trial itself failed: its loss is not a number, its task threw. */
+  | "TRIAL_FAILED"
+  /** The run folder is in use by another orchestrator, or does not belong to this experiment. */
+  | "RUN_REFUSED"
+  /** The user asked to stop. */
+  | "INTERRUPTED";
+
+/** An error whose message names the file, field, trial or node, what was expected, what was found and what to do. */
+export class DistmisError extends Error {
+  override readonly name = "DistmisError";
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Exit code of a command that ends with `error`: 2 for what the user can correct in the input, 130 for an interrupt, else 1. */
+export function exitCode(error: unknown): number {
+  if (!(error instanceof DistmisError)) return 1;
+  switch (error.code) {
+    case "USAGE":
+    case "CONFIG_INVALID":
+    case "DATA_INVALID":
+    case "FILE_UNUSABLE":
+    case "RUN_REFUSED":
+      return 2;
+    case "INTERRUPTED":
+      return 130;
+    default:
+      return 1;
+  }
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Whether `error` is a system error with this code, for example "ENOENT". */
+export function hasErrno(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}

@@ -1,0 +1,56 @@
+/**
+ * What a task is: the code that works on a trial inside a trainer process. distmis brings `train` and `evaluate`; an
+ * experiment can name a module of its own whose default export is one of these.
+ */
+import type { TrialConfig } from "../config/index.ts";
+
+/** What a task reports after an epoch, or whatever it counts as one. */
+export interface EpochReport {
+  /** From 1; must grow with each report of an attempt. */
+  epoch: number;
+  /** How many there will be. */
+  epochs: number;
+  /** Metrics by name, for example loss, val_loss, val_dice. */
+  metrics: Record<string, number>;
+  /** Wall time of this epoch; 0 if not measured. */
+  seconds: number;
+  volumesPerSecond: number;
+  /** Checkpoint written for it, relative to the trial's folder; empty if none. */
+  checkpoint: string;
+}
+
+/** One attempt at one trial, as the task sees it. */
+export interface TrialContext {
+  readonly trialId: string;
+  /** From 1. */
+  readonly attempt: number;
+  readonly config: TrialConfig;
+  /** The assignment's task-specific part, parsed from JSON; the task validates it. */
+  readonly taskInput: unknown;
+  /** Folder of the trial, absolute; exists. */
+  readonly dir: string;
+  readonly rank: number;
+  readonly replicas: number;
+  /** TensorFlow's threads for this worker: the CPUs that Ray reserved, at least 1. */
+  readonly threads: number;
+  /** What outlives the trial in a warm trainer, for example the decoded data set. Keyed by the owner's name. */
+  readonly shared: Map<string, unknown>;
+  /** Whether the trial has been asked to stop; ask between two steps. Also true while the event loop was blocked. */
+  stopRequested(): boolean;
+  /** Sends a report; resolves when the way to the orchestrator has room for more. */
+  report(report: EpochReport): Promise<void>;
+}
+
+/** How an attempt ended, when it did not throw. */
+export interface TrialResult {
+  /** True when it ended early because `stopRequested()`. */
+  stopped: boolean;
+  /** Final metrics, for example test_dice. */
+  metrics: Record<string, number>;
+}
+
+export interface Task {
+  run(trial: TrialContext): Promise<TrialResult>;
+  /** After each trial: what is left of it (tensors, ...) that should not be, or null. A trainer with leftovers is replaced. */
+  leftovers?(): string | null;
+}
