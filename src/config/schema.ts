@@ -12,15 +12,34 @@ export const dataSchema = z.strictObject({
 
 export const modelSchema = z.strictObject({
   filters: z.int().min(1).max(512).default(8).describe("Channels after the first convolution; doubled at each level."),
-  depth: z.int().min(1).max(6).default(3).describe("How often the volume is halved; its sides must be divisible by 2^depth."),
-  kernel: z.union([z.literal(1), z.literal(3), z.literal(5)]).default(3).describe("Side of the convolution kernels in voxels."),
+  depth: z
+    .int()
+    .min(1)
+    .max(6)
+    .default(3)
+    .describe("How often the volume is halved; its sides must be divisible by 2^depth."),
+  kernel: z
+    .union([z.literal(1), z.literal(3), z.literal(5)])
+    .default(3)
+    .describe("Side of the convolution kernels in voxels."),
   norm: z
-    .preprocess((value) => (value === "bn" ? "batch" : value === "gn" ? "group" : value), z.enum(["batch", "group", "none"]))
+    .preprocess(
+      (value) => (value === "bn" ? "batch" : value === "gn" ? "group" : value),
+      z.enum(["batch", "group", "none"]),
+    )
     .default("batch")
-    .describe("Normalisation over the channels after each convolution; `bn` and `gn` are DistMIS's names for the first two."),
+    .describe(
+      "Normalisation over the channels after each convolution; `bn` and `gn` are DistMIS's names for the first two.",
+    ),
   groups: z.int().min(1).default(4).describe("With `norm: group`: groups of channels; must divide `filters`."),
-  norm_momentum: fraction.default(0.9).describe("With `norm: batch`: weight of the past in the moving mean and variance."),
-  initial_deviation: z.number().gt(0).default(0.05).describe("Standard deviation of the truncated normal initial kernels."),
+  norm_momentum: fraction
+    .default(0.9)
+    .describe("With `norm: batch`: weight of the past in the moving mean and variance."),
+  initial_deviation: z
+    .number()
+    .gt(0)
+    .default(0.05)
+    .describe("Standard deviation of the truncated normal initial kernels."),
 });
 
 export const trainSchema = z.strictObject({
@@ -64,13 +83,28 @@ export const resourcesSchema = z.strictObject({
     .enum(["pack", "strict_pack", "spread", "strict_spread"])
     .default("pack")
     .describe("How the replicas of one trial are laid over the nodes."),
-  max_concurrent_trials: z.int().min(1).optional().describe("Upper bound of trials at once; default: what the cluster holds."),
-  placement_deadline: z.number().gt(0).default(300).describe("Seconds to wait for the first trial's place in a busy cluster."),
+  max_concurrent_trials: z
+    .int()
+    .min(1)
+    .optional()
+    .describe("Upper bound of trials at once; default: what the cluster holds."),
+  placement_deadline: z
+    .number()
+    .gt(0)
+    .default(300)
+    .describe("Seconds to wait for the first trial's place in a busy cluster."),
 });
 
 export const trainerSchema = z.strictObject({
-  module: z.string().min(1).optional().describe("Path of a module that exports a task of your own, instead of the 3D U-Net."),
-  parameters: z.record(z.string(), z.unknown()).default({}).describe("Handed to that task; may be searched over as any field."),
+  module: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Path of a module that exports a task of your own, instead of the 3D U-Net."),
+  parameters: z
+    .record(z.string(), z.unknown())
+    .default({})
+    .describe("Handed to that task; may be searched over as any field."),
 });
 
 export const failureSchema = z.strictObject({
@@ -80,8 +114,11 @@ export const failureSchema = z.strictObject({
 export const experimentSchema = z.strictObject({
   name: z
     .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, "must be 1 to 100 letters, digits, '.', '_' or '-'")
-    .describe("Names the run folder."),
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/)
+    .meta({
+      description: "Names the run folder.",
+      expected: "1 to 100 letters, digits, '.', '_' or '-', the first one a letter or digit",
+    }),
   data: dataSchema.optional().describe("Needed unless `trainer.module` is given."),
   model: modelSchema.prefault({}),
   train: trainSchema.prefault({}),

@@ -1,0 +1,134 @@
+/**
+ * Loads TensorFlow into this process, once: tfjs-node-gpu's binding compiled against the TensorFlow wheel by
+ * `npm run setup`, with native/distmis.cc beside it.
+ */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import type { Tensor } from "@tensorflow/tfjs-node-gpu";
+import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js";
+import type { TFEOpAttr } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
+import { DistmisError, messageOf } from "../errors/index.ts";
+import { ConfigProto } from "../generated/tensorflow/config.ts";
+import { type Binding, type NativeBinding, type Tracing, tracingBinding } from "./binding.ts";
+
+/** tfjs's API, as `import * as tf from "@tensorflow/tfjs-node-gpu"` would give it. */
+export type Tfjs = typeof import("@tensorflow/tfjs-node-gpu");
+
+export interface TensorFlowOptions {
+  /** Threads within one operation, and at most as many operations at once. Default: 1 for each CPU of the machine. */
+  threads?: number;
+  /** GPU memory: "growth" takes it as needed, a number in (0, 1] is the share of each GPU that this process may take. */
+  gpuMemory?: "growth" | number;
+}
+
+/** An attribute of a TensorFlow operation; arrays are lists. */
+export type Attribute =
+  | { type: "bool"; value: boolean }
+  | { type: "int"; value: number | number[] }
+  | { type: "float"; value: number | number[] }
+  | { type: "string"; value: string }
+  | { type: "type"; value: "float32" | "int32" | "bool" | "int64" };
+
+export interface TensorFlow {
+  readonly tf: Tfjs;
+  /** Version of the TensorFlow library, for example "2.21.0". */
+  readonly version: string;
+  /** For example {name: "/job:localhost/replica:0/task:0/device:GPU:0", type: "GPU"}. */
+  readonly devices: readonly { name: string; type: string }[];
+  /**
+   * Runs one TensorFlow operation by its name (https://www.tensorflow.org/api_docs/python/tf/raw_ops), or records it while
+   * a function is traced. No gradient is defined for it: use tf.customGrad.
+   * @throws what TensorFlow says, when attributes or shapes don't fit.
+   */
+  rawOp(name: string, inputs: readonly Tensor[], attributes: Record<string, Attribute>, outputs?: number): Tensor[];
+  /** For compile() in function.ts. */
+  readonly tracing: Tracing;
+  readonly backend: NodeJSKernelBackend;
+  readonly binding: Binding;
+}
+
+let loaded: { runtime: TensorFlow; options: TensorFlowOptions } | undefined;
+
+/**
+ * TensorFlow with these options; the options of the first call hold for the process, and a later call with others is
+ * refused, as the context can't be changed.
+ * @throws DistmisError SETUP_INCOMPLETE where the binding is missing or can't be loaded.
+ */
+export function loadTensorFlow(options: TensorFlowOptions = {}): TensorFlow {
+  if (loaded) {
+    if (options.threads !== undefined && options.threads !== loaded.options.threads) {
+      throw new DistmisError(
+        "CONFIG_INVALID",
+        `TensorFlow runs in this process with ${loaded.options.threads ?? "the default number of"} threads already, so ${options.threads} can't be had`,
+      );
+    }
+    return loaded.runtime;
+  }
+  const runtime = load(options);
+  loaded = { runtime, options };
+  return runtime;
+}
+
+function load(options: TensorFlowOptions): TensorFlow {
+  const require = createRequire(import.meta.url);
+  const home = path.dirname(require.resolve("@tensorflow/tfjs-node-gpu/package.json"));
+  const file = path.join(home, "lib", "napi-v8", "tfjs_binding.node");
+  if (!existsSync(file)) {
+    throw new DistmisError("SETUP_INCOMPLETE", `the TensorFlow binding ${file} is missing: run \`npm run setup\``);
+  }
+  // TensorFlow leaves oneDNN off on AMD and older Intel CPUs, where a 3D U-Net's step then takes 4 to 6 times as long.
+  process.env.TF_ENABLE_ONEDNN_OPTS ??= "1";
+  // Informational lines of the C++ side tell nothing that a trial's log should hold.
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= "2";
+  const config: ConfigProto = {
+    intraOpParallelismThreads: options.threads ?? 0,
+    interOpParallelismThreads: options.threads ?? 0,
+    gpuOptions: {
+      perProcessGpuMemoryFraction: typeof options.gpuMemory === "number" ? options.gpuMemory : 0,
+      allowGrowth: options.gpuMemory === undefined || options.gpuMemory === "growth",
+    },
+  };
+  process.env.DISTMIS_TF_CONFIG = Buffer.from(ConfigProto.encode(config).finish()).toString("base64");
+  let tf: Tfjs;
+  try {
+    tf = require("@tensorflow/tfjs-node-gpu") as Tfjs;
+  } catch (error) {
+    throw new DistmisError(
+      "SETUP_INCOMPLETE",
+      `the TensorFlow binding ${file} can't be loaded (${messageOf(error)}): run \`npm run setup\``,
+      { cause: error },
+    );
+  } finally {
+    delete process.env.DISTMIS_TF_CONFIG;
+  }
+  // tfjs prints an advertisement and checks shapes twice otherwise.
+  tf.env().set("PROD", true);
+  const backend = tf.backend() as NodeJSKernelBackend;
+  const native = backend.binding as NativeBinding;
+  const { binding, tracing } = tracingBinding(native);
+  backend.binding = binding;
+
+  const attributeTypes = {
+    bool: binding.TF_ATTR_BOOL,
+    int: binding.TF_ATTR_INT,
+    float: binding.TF_ATTR_FLOAT,
+    string: binding.TF_ATTR_STRING,
+    type: binding.TF_ATTR_TYPE,
+  };
+  const dtypes = {
+    float32: binding.TF_FLOAT,
+    int32: binding.TF_INT32,
+    bool: binding.TF_BOOL,
+    int64: binding.TF_INT64,
+  };
+  const rawOp: TensorFlow["rawOp"] = (name, inputs, attributes, outputs = 1) => {
+    const list: TFEOpAttr[] = Object.entries(attributes).map(([key, attribute]) => ({
+      name: key,
+      type: attributeTypes[attribute.type],
+      value: attribute.type === "type" ? dtypes[attribute.value] : attribute.value,
+    }));
+    return backend.executeMultipleOutputs(name, list, [...inputs], outputs);
+  };
+  return { tf, version: binding.TF_Version, devices: native.devices(), rawOp, tracing, backend, binding };
+}
