@@ -37,7 +37,11 @@ const hashFiles = (files) => sha256(...files.flatMap((file) => [path.relative(ro
 const readStamp = (stamp) => (fs.existsSync(stamp) ? fs.readFileSync(stamp, "utf8") : "");
 
 function run(command, args) {
-  const result = spawnSync(command, args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  const result = spawnSync(command, args, {
+    cwd: root,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   if (!result.error && result.status === 0) return;
   const why = result.error ? `: ${result.error.message}` : "";
   const output = `${result.stdout ?? ""}${result.stderr ?? ""}`.trimEnd().split("\n").slice(-25).join("\n");
@@ -53,17 +57,28 @@ function answer(command, args) {
 function checkMachine() {
   const major = Number(process.versions.node.split(".")[0]);
   if (major < 20 || major > 22) {
-    throw new SetupError(`Node ${process.versions.node} found, 20 or 22 needed: from https://nodejs.org or your cluster's modules`);
+    throw new SetupError(
+      `Node ${process.versions.node} found, 20 or 22 needed: from https://nodejs.org or your cluster's modules`,
+    );
   }
   if (process.platform !== "linux" || process.arch !== "x64") {
-    throw new SetupError(`${process.platform} ${process.arch} found: distmis runs on x86-64 Linux, as TensorFlow's wheel`);
+    throw new SetupError(
+      `${process.platform} ${process.arch} found: distmis runs on x86-64 Linux, as TensorFlow's wheel`,
+    );
   }
 }
 
 /** The Python to make the environment with: DISTMIS_BASE_PYTHON, or the first one that fits. */
 function findPython() {
   let found = "";
-  for (const candidate of [process.env.DISTMIS_BASE_PYTHON, "python3", "python3.13", "python3.12", "python3.11", "python3.10"]) {
+  for (const candidate of [
+    process.env.DISTMIS_BASE_PYTHON,
+    "python3",
+    "python3.13",
+    "python3.12",
+    "python3.11",
+    "python3.10",
+  ]) {
     if (!candidate) continue;
     const version = answer(candidate, ["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]);
     if (!version) continue;
@@ -74,7 +89,9 @@ function findPython() {
     }
     found = ` (found ${candidate} ${version})`;
   }
-  throw new SetupError(`Python 3.10 to 3.13 is missing${found}: sudo apt-get install python3 python3-venv, or set DISTMIS_BASE_PYTHON`);
+  throw new SetupError(
+    `Python 3.10 to 3.13 is missing${found}: sudo apt-get install python3 python3-venv, or set DISTMIS_BASE_PYTHON`,
+  );
 }
 
 /** node_api.h lies beside every official Node, and in Debian's libnode-dev. */
@@ -83,7 +100,9 @@ function nodeHeaders() {
   for (const dir of [path.join(prefix, "include", "node"), "/usr/include/node", "/usr/include/nodejs/src"]) {
     if (fs.existsSync(path.join(dir, "node_api.h"))) return dir;
   }
-  throw new SetupError("Node's headers (node_api.h) are missing: sudo apt-get install libnode-dev, or use a Node from https://nodejs.org");
+  throw new SetupError(
+    "Node's headers (node_api.h) are missing: sudo apt-get install libnode-dev, or use a Node from https://nodejs.org",
+  );
 }
 
 // ------------------------------------------------------------------------------------------------------------- steps
@@ -99,14 +118,26 @@ function npmPackages() {
       // With the npm that started this, where another one may be first on the PATH.
       const npm = process.env.npm_execpath;
       const [command, args] = npm ? [process.execPath, [npm]] : ["npm", []];
-      if (!npm && answer("npm", ["--version"]) === null) throw new SetupError("npm is missing: sudo apt-get install npm");
+      if (!npm && answer("npm", ["--version"]) === null)
+        throw new SetupError("npm is missing: sudo apt-get install npm");
       run(command, [...args, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
     },
   };
 }
 
 function pipInstall(lock) {
-  run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps", "--require-hashes", "-r", lock]);
+  run(python, [
+    "-m",
+    "pip",
+    "install",
+    "--quiet",
+    "--disable-pip-version-check",
+    "--no-input",
+    "--no-deps",
+    "--require-hashes",
+    "-r",
+    lock,
+  ]);
 }
 
 function pythonPackages(options) {
@@ -119,7 +150,8 @@ function pythonPackages(options) {
     stamp: path.join(venv, ".distmis-stamp"),
     inputs: hashFiles([lock]),
     make: () => {
-      if (answer("setpriv", ["--version"]) === null) throw new SetupError("setpriv is missing: sudo apt-get install util-linux");
+      if (answer("setpriv", ["--version"]) === null)
+        throw new SetupError("setpriv is missing: sudo apt-get install util-linux");
       const base = findPython();
       // A flavour leaves files that the other one does not have: start from nothing.
       if (kept !== flavour || answer(python, ["-m", "pip", "--version"]) === null) {
@@ -146,16 +178,39 @@ function pythonTestPackages(options) {
 
 /** tfjs-node-gpu's own binding and native/, compiled against the TensorFlow of the Python environment. */
 function nativeBinding() {
-  const tfjs = path.dirname(createRequire(path.join(root, "package.json")).resolve("@tensorflow/tfjs-node-gpu/package.json"));
-  const sources = [...filesBelow(path.join(tfjs, "binding"), [".cc", ".h"]), ...filesBelow(path.join(root, "native"), [".cc", ".h"])];
+  const tfjs = path.dirname(
+    createRequire(path.join(root, "package.json")).resolve("@tensorflow/tfjs-node-gpu/package.json"),
+  );
+  const sources = [
+    ...filesBelow(path.join(tfjs, "binding"), [".cc", ".h"]),
+    ...filesBelow(path.join(root, "native"), [".cc", ".h"]),
+  ];
   const lib = path.join(venv, "lib");
-  const tensorflow = path.join(lib, fs.readdirSync(lib).find((name) => name.startsWith("python3")) ?? "", "site-packages", "tensorflow");
-  const flags = ["-std=c++17", "-O2", "-fPIC", "-w", "-DNAPI_VERSION=8", "-DNODE_GYP_MODULE_NAME=tfjs_binding", "-DBUILDING_NODE_EXTENSION"];
+  const tensorflow = path.join(
+    lib,
+    fs.readdirSync(lib).find((name) => name.startsWith("python3")) ?? "",
+    "site-packages",
+    "tensorflow",
+  );
+  const flags = [
+    "-std=c++17",
+    "-O2",
+    "-fPIC",
+    "-w",
+    "-DNAPI_VERSION=8",
+    "-DNODE_GYP_MODULE_NAME=tfjs_binding",
+    "-DBUILDING_NODE_EXTENSION",
+  ];
   const out = path.join(tfjs, "lib", "napi-v8", "tfjs_binding.node");
   return {
     title: "native binding",
     stamp: path.join(path.dirname(out), ".distmis-stamp"),
-    inputs: sha256(...sources.map((file) => fs.readFileSync(file)), ...flags, tensorflow, readStamp(path.join(venv, ".distmis-stamp"))),
+    inputs: sha256(
+      ...sources.map((file) => fs.readFileSync(file)),
+      ...flags,
+      tensorflow,
+      readStamp(path.join(venv, ".distmis-stamp")),
+    ),
     make: () => {
       if (answer("g++", ["--version"]) === null) throw new SetupError("g++ is missing: sudo apt-get install g++");
       const include = ["-I", path.join(tensorflow, "include"), "-I", nodeHeaders()];
@@ -171,7 +226,14 @@ function nativeBinding() {
             return object;
           });
         const made = path.join(build, "tfjs_binding.node");
-        const link = ["-Wl,--wrap=TFE_NewContext", `-Wl,-rpath,${tensorflow}`, "-L", tensorflow, "-l:libtensorflow_cc.so.2", "-l:libtensorflow_framework.so.2"];
+        const link = [
+          "-Wl,--wrap=TFE_NewContext",
+          `-Wl,-rpath,${tensorflow}`,
+          "-L",
+          tensorflow,
+          "-l:libtensorflow_cc.so.2",
+          "-l:libtensorflow_framework.so.2",
+        ];
         run("g++", ["-shared", "-o", made, ...objects, ...link]);
         fs.mkdirSync(path.dirname(out), { recursive: true });
         fs.renameSync(made, out);
@@ -193,7 +255,10 @@ function generatedCode() {
   return {
     title: "generated code",
     stamp: path.join(typescript, ".distmis-stamp"),
-    inputs: sha256(hashFiles([...protos, fileURLToPath(import.meta.url), generator]), readStamp(path.join(venv, ".distmis-stamp"))),
+    inputs: sha256(
+      hashFiles([...protos, fileURLToPath(import.meta.url), generator]),
+      readStamp(path.join(venv, ".distmis-stamp")),
+    ),
     make: () => {
       for (const dir of [typescript, pythonOut]) {
         fs.rmSync(dir, { recursive: true, force: true });
@@ -202,11 +267,34 @@ function generatedCode() {
       const names = protos.map((file) => path.relative(protoDir, file));
       const protoc = ["-m", "grpc_tools.protoc", "-I", protoDir];
       const plugin = path.join(root, "node_modules", ".bin", "protoc-gen-ts_proto");
-      const choices = ["esModuleInterop=true", "env=node", "oneof=unions-value", "outputServices=grpc-js", "importSuffix=.ts"];
-      choices.push("exportCommonSymbols=false", "outputJsonMethods=false", "outputPartialMethods=false", "forceLong=number");
-      run(python, [...protoc, `--plugin=protoc-gen-ts_proto=${plugin}`, `--ts_proto_out=${typescript}`, `--ts_proto_opt=${choices.join(",")}`, ...names]);
+      const choices = [
+        "esModuleInterop=true",
+        "env=node",
+        "oneof=unions-value",
+        "outputServices=grpc-js",
+        "importSuffix=.ts",
+      ];
+      choices.push(
+        "exportCommonSymbols=false",
+        "outputJsonMethods=false",
+        "outputPartialMethods=false",
+        "forceLong=number",
+      );
+      run(python, [
+        ...protoc,
+        `--plugin=protoc-gen-ts_proto=${plugin}`,
+        `--ts_proto_out=${typescript}`,
+        `--ts_proto_opt=${choices.join(",")}`,
+        ...names,
+      ]);
       const service = names.filter((name) => name.startsWith("distmis") && name.endsWith("cluster.proto"));
-      run(python, [...protoc, `--python_out=${pythonOut}`, `--pyi_out=${pythonOut}`, `--grpc_python_out=${pythonOut}`, ...service]);
+      run(python, [
+        ...protoc,
+        `--python_out=${pythonOut}`,
+        `--pyi_out=${pythonOut}`,
+        `--grpc_python_out=${pythonOut}`,
+        ...service,
+      ]);
     },
   };
 }
@@ -238,12 +326,15 @@ function acquireLock() {
       return () => fs.rmSync(lock, { force: true });
     } catch (error) {
       if (error.code === "EROFS" || error.code === "EACCES") {
-        throw new SetupError(`${root} can't be written and is not up to date: ask its owner to run \`npm run setup\` there`);
+        throw new SetupError(
+          `${root} can't be written and is not up to date: ask its owner to run \`npm run setup\` there`,
+        );
       }
       if (error.code !== "EEXIST") throw error;
       const owner = Number(readStamp(lock));
       if (owner && !fs.existsSync(`/proc/${owner}`)) fs.rmSync(lock, { force: true });
-      else if (Date.now() > deadline) throw new SetupError(`another set-up (process ${owner}) has held ${lock} for 20 minutes`);
+      else if (Date.now() > deadline)
+        throw new SetupError(`another set-up (process ${owner}) has held ${lock} for 20 minutes`);
       else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
     }
   }
@@ -252,7 +343,10 @@ function acquireLock() {
 /** Brings everything up to date. `dev` adds what the tests need, `cuda` asks for TensorFlow's CUDA wheel. */
 export function setup({ dev = false, cuda = false, only = "" } = {}) {
   checkMachine();
-  const steps = only === "build" ? [generatedCode, compiledSources] : [npmPackages, pythonPackages, pythonTestPackages, nativeBinding, generatedCode, compiledSources];
+  const steps =
+    only === "build"
+      ? [generatedCode, compiledSources]
+      : [npmPackages, pythonPackages, pythonTestPackages, nativeBinding, generatedCode, compiledSources];
   const fresh = (step) => readStamp(step.stamp) === step.inputs;
   let release;
   try {
@@ -292,7 +386,8 @@ if (process.argv[1] && fs.realpathSync(process.argv[1]) === fileURLToPath(import
   main(() => {
     const only = args.includes("--only") ? args[args.indexOf("--only") + 1] : "";
     const unknown = args.filter((arg) => !["--dev", "--cuda", "--only", "build"].includes(arg));
-    if (unknown.length > 0 || (only !== "" && only !== "build")) throw new SetupError(`unknown argument ${unknown[0] ?? only}: --dev, --cuda or --only build`);
+    if (unknown.length > 0 || (only !== "" && only !== "build"))
+      throw new SetupError(`unknown argument ${unknown[0] ?? only}: --dev, --cuda or --only build`);
     setup({ dev: args.includes("--dev"), cuda: args.includes("--cuda"), only });
   });
 }

@@ -13,7 +13,11 @@ export function diceLoss(_tf: Tfjs, probabilities: Tensor5D, truth: Tensor5D): S
 }
 
 /** Sums from which the Dice of each volume of a batch follows, see {@link diceOfSums}. */
-export type OverlapSums = { readonly common: Tensor1D; readonly predicted: Tensor1D; readonly true: Tensor1D };
+export type OverlapSums = {
+  readonly common: Tensor1D;
+  readonly predicted: Tensor1D;
+  readonly true: Tensor1D;
+};
 
 /** Voxel counts [N] of the prediction (logit above 0, so probability above 0.5), of the truth, and of both together. */
 export function overlapSums(tf: Tfjs, logits: Tensor5D, truth: Tensor5D): OverlapSums {

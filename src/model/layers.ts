@@ -87,7 +87,10 @@ export function layers({ tf, rawOp }: TensorFlow): Layers {
     const y = one(rawOp("Relu", [x as Tensor], { T: float }));
     (save as (tensors: Tensor[]) => void)([y]);
     // tfjs's own gradient goes through IsNan and Select.
-    return { value: y, gradFunc: (dy: Tensor, saved: Tensor[]) => one(rawOp("ReluGrad", [dy, saved[0] as Tensor], { T: float })) };
+    return {
+      value: y,
+      gradFunc: (dy: Tensor, saved: Tensor[]) => one(rawOp("ReluGrad", [dy, saved[0] as Tensor], { T: float })),
+    };
   });
 
   // FusedBatchNormV3 wants rank 4 [N, H, W, C]; folding X and Y into one is a reshape without a copy.
@@ -109,9 +112,19 @@ export function layers({ tf, rawOp }: TensorFlow): Layers {
       const value = input as Tensor;
       const x4 = value.reshape(folded(value.shape));
       const none = tf.tensor1d([], "float32");
-      const attributes = { ...fusedAttributes(true), exponential_avg_factor: { type: "float", value: 1 } as const };
+      const attributes = {
+        ...fusedAttributes(true),
+        exponential_avg_factor: { type: "float", value: 1 } as const,
+      };
       const results = rawOp("FusedBatchNormV3", [x4, gamma as Tensor, beta as Tensor, none, none], attributes, 6);
-      const [y, mean, variance, reserve1, reserve2, reserve3] = results as [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
+      const [y, mean, variance, reserve1, reserve2, reserve3] = results as [
+        Tensor,
+        Tensor,
+        Tensor,
+        Tensor,
+        Tensor,
+        Tensor,
+      ];
       const count = value.size / (value.shape[4] as number);
       // The operation returns the unbiased variance. keep: these leave the gradient's scope by a side door.
       statistics = {
@@ -123,7 +136,11 @@ export function layers({ tf, rawOp }: TensorFlow): Layers {
         value: y.reshape(value.shape),
         gradFunc: (dy: Tensor, saved: Tensor[]) => {
           const inputs = [dy.reshape((saved[0] as Tensor).shape), ...saved];
-          const [dx, dscale, doffset] = rawOp("FusedBatchNormGradV3", inputs, fusedAttributes(true), 5) as [Tensor, Tensor, Tensor];
+          const [dx, dscale, doffset] = rawOp("FusedBatchNormGradV3", inputs, fusedAttributes(true), 5) as [
+            Tensor,
+            Tensor,
+            Tensor,
+          ];
           return [dx.reshape(dy.shape), dscale, doffset];
         },
       };
@@ -133,9 +150,19 @@ export function layers({ tf, rawOp }: TensorFlow): Layers {
     return { output, statistics };
   }
 
-  function batchNormInference(x: Tensor5D, scale: Tensor1D, offset: Tensor1D, { mean, variance }: BatchStatistics): Tensor5D {
-    const attributes = { ...fusedAttributes(false), exponential_avg_factor: { type: "float", value: 1 } as const };
-    return one(rawOp("FusedBatchNormV3", [x.reshape(folded(x.shape)), scale, offset, mean, variance], attributes, 6)).reshape(x.shape);
+  function batchNormInference(
+    x: Tensor5D,
+    scale: Tensor1D,
+    offset: Tensor1D,
+    { mean, variance }: BatchStatistics,
+  ): Tensor5D {
+    const attributes = {
+      ...fusedAttributes(false),
+      exponential_avg_factor: { type: "float", value: 1 } as const,
+    };
+    return one(
+      rawOp("FusedBatchNormV3", [x.reshape(folded(x.shape)), scale, offset, mean, variance], attributes, 6),
+    ).reshape(x.shape);
   }
 
   function groupNorm(x: Tensor5D, scale: Tensor1D, offset: Tensor1D, groups: number): Tensor5D {
@@ -144,11 +171,7 @@ export function layers({ tf, rawOp }: TensorFlow): Layers {
     const perGroup = channels / groups;
     /** Mean over each group of what is given per channel [N, 1, C], back per channel. */
     const groupMean = (perChannel: Tensor): Tensor =>
-      perChannel
-        .reshape([n, groups, perGroup])
-        .mean(2, true)
-        .tile([1, 1, perGroup])
-        .reshape([n, 1, channels]);
+      perChannel.reshape([n, groups, perGroup]).mean(2, true).tile([1, 1, perGroup]).reshape([n, 1, channels]);
 
     // Everything per voxel is a sum, or a product with a coefficient per sample and channel, so that the gradient needs
     // no more than x itself.
@@ -173,7 +196,10 @@ export function layers({ tf, rawOp }: TensorFlow): Layers {
           const mean1 = groupMean(sum.mul(gamma3).div(voxels));
           const mean2 = groupMean(sumNormalised.mul(gamma3).div(voxels));
           const slope = inv.square().mul(mean2);
-          const dx = d3.mul(inv.mul(gamma3)).sub(a.mul(slope)).add(slope.mul(mu).sub(inv.mul(mean1)));
+          const dx = d3
+            .mul(inv.mul(gamma3))
+            .sub(a.mul(slope))
+            .add(slope.mul(mu).sub(inv.mul(mean1)));
           return [dx.reshape(dy.shape), sumNormalised.sum([0, 1]), sum.sum([0, 1])];
         },
       };

@@ -8,7 +8,11 @@ import { initialParameters, parameterCount } from "./parameters.ts";
 import type { Network } from "./unet.ts";
 
 /** All that training changes, as flat float32 vectors. */
-export type ModelState = { readonly parameters: Tensor1D; readonly statistics: Tensor1D; readonly slots: AdamSlots };
+export type ModelState = {
+  readonly parameters: Tensor1D;
+  readonly statistics: Tensor1D;
+  readonly slots: AdamSlots;
+};
 
 /** Images [N, X, Y, Z, C], standardised, and truths [N, X, Y, Z, 1] in {0, 1}. */
 export type Batch = { readonly images: Tensor5D; readonly truth: Tensor5D };
@@ -23,9 +27,16 @@ export type StepInput = {
 
 export type StepOutput = { readonly state: ModelState; readonly loss: Scalar };
 
-export type EvaluationInput = { readonly parameters: Tensor1D; readonly statistics: Tensor1D; readonly batch: Batch };
+export type EvaluationInput = {
+  readonly parameters: Tensor1D;
+  readonly statistics: Tensor1D;
+  readonly batch: Batch;
+};
 
-export type EvaluationOutput = { readonly loss: Scalar; readonly overlap: OverlapSums };
+export type EvaluationOutput = {
+  readonly loss: Scalar;
+  readonly overlap: OverlapSums;
+};
 
 /** The state before the first step; equal seeds give equal states. The caller disposes of it. */
 export function initialState({ tf }: TensorFlow, network: Network, train: TrainConfig): ModelState {
@@ -55,7 +66,11 @@ export function lossAndGradient(
 }
 
 /** One optimiser step: forward, loss, backward, Adam. The caller disposes of the old state and of the results. */
-export function trainingStep(runtime: TensorFlow, network: Network, train: TrainConfig): Compiled<StepInput, StepOutput> {
+export function trainingStep(
+  runtime: TensorFlow,
+  network: Network,
+  train: TrainConfig,
+): Compiled<StepInput, StepOutput> {
   return compile(runtime, { name: "training_step" }, ({ state, batch, learningRate, step }: StepInput): StepOutput => {
     const { loss, gradient, statistics } = lossAndGradient(runtime, network, state, batch);
     const update = adam(runtime.tf, train, state.parameters, gradient, state.slots, learningRate, step);
@@ -65,20 +80,31 @@ export function trainingStep(runtime: TensorFlow, network: Network, train: Train
 
 /** Loss and overlap of a batch, without training. */
 export function evaluationStep(runtime: TensorFlow, network: Network): Compiled<EvaluationInput, EvaluationOutput> {
-  return compile(runtime, { name: "evaluation_step" }, ({ parameters, statistics, batch }: EvaluationInput): EvaluationOutput => {
-    const { logits } = network.apply(parameters, statistics, batch.images, false);
-    return {
-      loss: diceLoss(runtime.tf, runtime.tf.sigmoid(logits), batch.truth),
-      overlap: overlapSums(runtime.tf, logits, batch.truth),
-    };
-  });
+  return compile(
+    runtime,
+    { name: "evaluation_step" },
+    ({ parameters, statistics, batch }: EvaluationInput): EvaluationOutput => {
+      const { logits } = network.apply(parameters, statistics, batch.images, false);
+      return {
+        loss: diceLoss(runtime.tf, runtime.tf.sigmoid(logits), batch.truth),
+        overlap: overlapSums(runtime.tf, logits, batch.truth),
+      };
+    },
+  );
 }
 
-export type PredictionInput = { readonly parameters: Tensor1D; readonly statistics: Tensor1D; readonly images: Tensor5D };
+export type PredictionInput = {
+  readonly parameters: Tensor1D;
+  readonly statistics: Tensor1D;
+  readonly images: Tensor5D;
+};
 
 /** Probabilities [N, X, Y, Z, 1] of images. */
 export function predictionStep(runtime: TensorFlow, network: Network): Compiled<PredictionInput, Tensor5D> {
-  return compile(runtime, { name: "prediction_step" }, ({ parameters, statistics, images }: PredictionInput): Tensor5D =>
-    runtime.tf.sigmoid(network.apply(parameters, statistics, images, false).logits),
+  return compile(
+    runtime,
+    { name: "prediction_step" },
+    ({ parameters, statistics, images }: PredictionInput): Tensor5D =>
+      runtime.tf.sigmoid(network.apply(parameters, statistics, images, false).logits),
   );
 }

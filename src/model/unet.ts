@@ -45,7 +45,11 @@ export function unet(runtime: TensorFlow, config: ModelConfig, channels: number)
   const filtersAt = (level: number) => config.filters * 2 ** level;
   const cube = [kernel, kernel, kernel];
   const addKernel = (name: string, from: number, to: number) =>
-    parameters.push({ name, shape: [...cube, from, to], initial: { deviation: config.initial_deviation } });
+    parameters.push({
+      name,
+      shape: [...cube, from, to],
+      initial: { deviation: config.initial_deviation },
+    });
   const addConstant = (name: string, size: number, constant: number) =>
     parameters.push({ name, shape: [size], initial: { constant } });
 
@@ -60,8 +64,16 @@ export function unet(runtime: TensorFlow, config: ModelConfig, channels: number)
       addConstant(`${name}.norm${index}.scale`, to, 1);
       addConstant(`${name}.norm${index}.offset`, to, 0);
       if (norm === "batch") {
-        statistics.push({ name: `${name}.norm${index}.mean`, shape: [to], initial: { constant: 0 } });
-        statistics.push({ name: `${name}.norm${index}.variance`, shape: [to], initial: { constant: 1 } });
+        statistics.push({
+          name: `${name}.norm${index}.mean`,
+          shape: [to],
+          initial: { constant: 0 },
+        });
+        statistics.push({
+          name: `${name}.norm${index}.variance`,
+          shape: [to],
+          initial: { constant: 1 },
+        });
       }
     }
   }
@@ -138,7 +150,10 @@ export function unet(runtime: TensorFlow, config: ModelConfig, channels: number)
       x = block(tf.concat([biased, skips[level] as Tensor5D], 4), `up${level}`);
     }
     const logits = layer.conv(x, take("output.kernel") as Tensor5D).add(vector("output.bias")) as Tensor5D;
-    return { logits, statistics: updated.length > 0 ? tf.concat1d(updated) : moving };
+    return {
+      logits,
+      statistics: updated.length > 0 ? tf.concat1d(updated) : moving,
+    };
   }
 
   return { parameters, statistics, apply };

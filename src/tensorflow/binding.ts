@@ -62,7 +62,10 @@ const toTensorId = (index: number) => -index - 2;
 const toIndex = (id: number) => -id - 2;
 const isTraced = (id: number) => id <= -2;
 
-export function tracingBinding(native: NativeBinding): { binding: Binding; tracing: Tracing } {
+export function tracingBinding(native: NativeBinding): {
+  binding: Binding;
+  tracing: Tracing;
+} {
   let trace: Trace | undefined;
   const definitions = new Map<string, OpDef>();
 
@@ -100,7 +103,11 @@ export function tracingBinding(native: NativeBinding): { binding: Binding; traci
       const inferred = tensor.shape === null ? "unknown rank" : `[${tensor.shape.join(", ")}]`;
       throw new Error(`${name} can't be traced: the shape of its result depends on data (inferred: ${inferred})`);
     }
-    return { id: toTensorId(tensor.id), dtype: tensor.dtype, shape: known && tensor.shape ? tensor.shape : [-1] };
+    return {
+      id: toTensorId(tensor.id),
+      dtype: tensor.dtype,
+      shape: known && tensor.shape ? tensor.shape : [-1],
+    };
   }
 
   function graphIds(name: string, ids: number[]): number[] {
@@ -158,13 +165,18 @@ export function tracingBinding(native: NativeBinding): { binding: Binding; traci
 
   function tensorDataSync(id: number): ReturnType<TFJSBinding["tensorDataSync"]> {
     if (isTraced(id)) {
-      throw new Error("a traced tensor has no value yet: dataSync(), data(), array() and print() can't be used in a traced function");
+      throw new Error(
+        "a traced tensor has no value yet: dataSync(), data(), array() and print() can't be used in a traced function",
+      );
     }
     return native.tensorDataSync(id);
   }
 
   // The native exports are read-only, also for objects that inherit from them.
-  const own = (value: unknown): PropertyDescriptor => ({ value, enumerable: true });
+  const own = (value: unknown): PropertyDescriptor => ({
+    value,
+    enumerable: true,
+  });
   const binding: Binding = Object.create(native, {
     executeOp: own(executeOp),
     createTensor: own(createTensor),
@@ -174,7 +186,13 @@ export function tracingBinding(native: NativeBinding): { binding: Binding; traci
   const tracing: Tracing = {
     record(name, body) {
       if (trace) throw new Error("a traced function can't be traced within another one: call its body instead");
-      const current: Trace = { graph: native.graphNew(), inputs: [], outputs: [], kept: [], operations: 0 };
+      const current: Trace = {
+        graph: native.graphNew(),
+        inputs: [],
+        outputs: [],
+        kept: [],
+        operations: 0,
+      };
       trace = current;
       try {
         body();
@@ -195,7 +213,8 @@ function constantBytes(native: NativeBinding, dtype: number, values: unknown): U
     throw new Error("a constant of this type can't be traced");
   }
   const numbers = values as ArrayLike<number>;
-  const bytes = (array: Float32Array | Int32Array | BigInt64Array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+  const bytes = (array: Float32Array | Int32Array | BigInt64Array) =>
+    new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
   switch (dtype) {
     case native.TF_FLOAT:
       return bytes(Float32Array.from(numbers));

@@ -99,7 +99,11 @@ export function compile<I extends TensorTree, O extends TensorTree>(
     tracing.record(name, () =>
       tf.tidy(() => {
         const flat = flatten(inputs);
-        const attributes = flat.map((tensor) => ({ name: "", type: backend.getDTypeInteger(tensor.dtype), value: tensor.shape }));
+        const attributes = flat.map((tensor) => ({
+          name: "",
+          type: backend.getDTypeInteger(tensor.dtype),
+          value: tensor.shape,
+        }));
         const placeholders = backend.executeMultipleOutputs(PLACEHOLDERS, attributes, [], flat.length);
         const result = body(replaced(inputs, taker(placeholders)) as I);
         const tensors = flatten(result);
@@ -112,7 +116,11 @@ export function compile<I extends TensorTree, O extends TensorTree>(
     );
     const shape = form;
     if (shape === undefined) throw new Error(`${name} returned nothing`);
-    return { name, outputs, unflatten: (tensors) => replaced(shape, taker(tensors)) };
+    return {
+      name,
+      outputs,
+      unflatten: (tensors) => replaced(shape, taker(tensors)),
+    };
   }
 
   const attributes = options.xla ? [{ name: "_XlaMustCompile", type: binding.TF_ATTR_BOOL, value: true }] : [];
@@ -125,7 +133,9 @@ export function compile<I extends TensorTree, O extends TensorTree>(
       traced = trace(inputs);
       traces.set(signature, traced);
     }
-    return traced.unflatten(backend.executeMultipleOutputs(traced.name, attributes, flatten(inputs), traced.outputs)) as O;
+    return traced.unflatten(
+      backend.executeMultipleOutputs(traced.name, attributes, flatten(inputs), traced.outputs),
+    ) as O;
   };
   return Object.defineProperties(call, {
     signatures: { get: () => traces.size },

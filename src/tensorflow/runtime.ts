@@ -70,6 +70,11 @@ export function loadTensorFlow(options: TensorFlowOptions = {}): TensorFlow {
   return runtime;
 }
 
+/** The runtime if it has been loaded in this process. */
+export function loadedTensorFlow(): TensorFlow | undefined {
+  return loaded?.runtime;
+}
+
 function load(options: TensorFlowOptions): TensorFlow {
   const require = createRequire(import.meta.url);
   const home = path.dirname(require.resolve("@tensorflow/tfjs-node-gpu/package.json"));
@@ -130,5 +135,13 @@ function load(options: TensorFlowOptions): TensorFlow {
     }));
     return backend.executeMultipleOutputs(name, list, [...inputs], outputs);
   };
-  return { tf, version: binding.TF_Version, devices: native.devices(), rawOp, tracing, backend, binding };
+  return {
+    tf,
+    version: binding.TF_Version,
+    devices: native.devices(),
+    rawOp,
+    tracing,
+    backend,
+    binding,
+  };
 }

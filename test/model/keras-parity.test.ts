@@ -7,7 +7,15 @@ import path from "node:path";
 import { test } from "node:test";
 import type { Tensor1D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
 import { type Experiment, experimentSchema } from "../../src/config/index.ts";
-import { initialParameters, initialState, lossAndGradient, type ModelState, type Network, trainingStep, unet } from "../../src/model/index.ts";
+import {
+  initialParameters,
+  initialState,
+  lossAndGradient,
+  type ModelState,
+  type Network,
+  trainingStep,
+  unet,
+} from "../../src/model/index.ts";
 import { compile, flatten, loadTensorFlow } from "../../src/tensorflow/index.ts";
 import { repositoryRoot, testPython } from "../support/python.ts";
 
@@ -28,18 +36,38 @@ function reference(experiment: Experiment, network: Network, files: Record<strin
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), "distmis-keras-"));
   try {
     for (const [name, values] of Object.entries(files)) {
-      fs.writeFileSync(path.join(dir, `${name}.bin`), new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+      fs.writeFileSync(
+        path.join(dir, `${name}.bin`),
+        new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+      );
     }
     const { model, train } = experiment;
     const { parameters, statistics } = network;
-    fs.writeFileSync(path.join(dir, "case.json"), JSON.stringify({ shape: SHAPE, steps: STEPS, model, train, parameters, statistics }));
-    execFileSync(testPython, [path.join(repositoryRoot, "test/model/keras_reference.py"), dir], { stdio: ["ignore", "ignore", "pipe"] });
+    fs.writeFileSync(
+      path.join(dir, "case.json"),
+      JSON.stringify({
+        shape: SHAPE,
+        steps: STEPS,
+        model,
+        train,
+        parameters,
+        statistics,
+      }),
+    );
+    execFileSync(testPython, [path.join(repositoryRoot, "test/model/keras_reference.py"), dir], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
     const read = (name: string) => {
       const bytes = fs.readFileSync(path.join(dir, `${name}.bin`));
       return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
     };
     const result = JSON.parse(fs.readFileSync(path.join(dir, "result.json"), "utf8"));
-    return { ...result, logits: read("logits"), gradient: read("gradient"), moved: read("moved") };
+    return {
+      ...result,
+      logits: read("logits"),
+      gradient: read("gradient"),
+      moved: read("moved"),
+    };
   } finally {
     fs.rmSync(dir, { recursive: true, force: true });
   }
@@ -79,13 +107,26 @@ for (const { norm, amsgrad, depth, kernel, deviation } of cases) {
     const experiment = experimentSchema.parse({
       name: "parity",
       data: { dir: "unused" },
-      model: { norm, depth, kernel, filters: 4, groups: 2, initial_deviation: deviation },
+      model: {
+        norm,
+        depth,
+        kernel,
+        filters: 4,
+        groups: 2,
+        initial_deviation: deviation,
+      },
       train: { amsgrad, learning_rate: 2e-3, beta2: 0.99 },
     });
     const network = unet(runtime, experiment.model, SHAPE[4]);
     const before = tf.memory().numTensors;
     const images = tf.randomNormal(SHAPE, 0, 1, "float32", 7) as Tensor5D;
-    const truth = tf.tidy(() => tf.randomUniform([...SHAPE.slice(0, 4), 1], 0, 1, "float32", 8).less(0.2).toFloat() as Tensor5D);
+    const truth = tf.tidy(
+      () =>
+        tf
+          .randomUniform([...SHAPE.slice(0, 4), 1], 0, 1, "float32", 8)
+          .less(0.2)
+          .toFloat() as Tensor5D,
+    );
     // Scales, offsets and statistics off their initial 1 and 0, so that a mistake in their use shows.
     const noisy = (specs: Network["parameters"], seed: number) =>
       tf.tidy(() => {
@@ -105,8 +146,10 @@ for (const { norm, amsgrad, depth, kernel, deviation } of cases) {
       statistics: values(statistics),
     });
 
-    const inference = compile(runtime, { name: "inference" }, (input: { p: Tensor1D; s: Tensor1D; x: Tensor5D }) =>
-      network.apply(input.p, input.s, input.x, false).logits,
+    const inference = compile(
+      runtime,
+      { name: "inference" },
+      (input: { p: Tensor1D; s: Tensor1D; x: Tensor5D }) => network.apply(input.p, input.s, input.x, false).logits,
     );
     const logits = inference({ p: parameters, s: statistics, x: images });
     assert.ok(difference(logits.dataSync(), expected.logits) < 1e-4, "logits in inference");

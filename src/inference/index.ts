@@ -1,0 +1,3 @@
+/** Trained models at work. */
+export { loadModel, type Model } from "./model.ts";
+export { predictFile, predictionName, segment } from "./predict.ts";

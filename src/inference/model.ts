@@ -1,0 +1,49 @@
+/** A trained model, ready to segment volumes. */
+import type { Tensor1D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
+import { type Preprocessing, preprocessingSchema } from "../data/index.ts";
+import { type ModelFacts, type Network, predictionStep, readCheckpoint, stateTensors, unet } from "../model/index.ts";
+import type { TensorFlow } from "../tensorflow/index.ts";
+
+export interface Model {
+  readonly facts: ModelFacts;
+  readonly network: Network;
+  readonly parameters: Tensor1D;
+  readonly statistics: Tensor1D;
+  /** How images become its input; null for a model trained on a data set that DistMIS itself wrote. */
+  readonly preprocessing: Preprocessing | null;
+  /** Probabilities (X, Y, Z), Z running fastest, of an image (X, Y, Z, C), C running fastest, preprocessed. */
+  probabilities(image: Float32Array, shape: readonly [number, number, number, number]): Float32Array;
+  dispose(): void;
+}
+
+/**
+ * Loads a checkpoint.
+ * @throws DistmisError FILE_UNUSABLE or DATA_INVALID naming the file.
+ */
+export async function loadModel(runtime: TensorFlow, file: string): Promise<Model> {
+  const { tf } = runtime;
+  const { stored, facts, network } = await readCheckpoint(file, ({ model, channels }) =>
+    unet(runtime, model, channels),
+  );
+  const { parameters, statistics, slots } = stateTensors(tf, stored, false);
+  tf.dispose([slots.first, slots.second, slots.largest]);
+  const step = predictionStep(runtime, network);
+  return {
+    facts,
+    network,
+    parameters,
+    statistics,
+    preprocessing: facts.preprocessing === null ? null : preprocessingSchema.parse(facts.preprocessing),
+    probabilities: (image, shape) => {
+      const images = tf.tensor5d(image, [1, ...shape], "float32") as Tensor5D;
+      const result = step({ parameters, statistics, images });
+      const values = Float32Array.from(result.dataSync());
+      tf.dispose([images, result]);
+      return values;
+    },
+    dispose: () => {
+      tf.dispose([parameters, statistics]);
+      step.dispose();
+    },
+  };
+}

@@ -1,0 +1,88 @@
+/** The task "evaluate": a checkpoint's Dice on a split, and its segmentations of that split's source files. */
+import fs from "node:fs/promises";
+import path from "node:path";
+import { stringify } from "csv-stringify/sync";
+import writeFileAtomic from "write-file-atomic";
+import { z } from "zod";
+import { readInfo, type SampleInfo } from "../../data/index.ts";
+import { DistmisError } from "../../errors/index.ts";
+import { loadModel, type Model, predictFile } from "../../inference/index.ts";
+import { evaluationStep } from "../../model/index.ts";
+import { loadTensorFlow } from "../../tensorflow/index.ts";
+import { evaluate } from "../evaluation.ts";
+import type { Task, TrialContext, TrialResult } from "../task.ts";
+import { tensorLeftovers } from "../tensor-leftovers.ts";
+import { openVolumes } from "../volumes.ts";
+
+export const evaluationInputSchema = z.strictObject({
+  /** Absolute path of a checkpoint. */
+  checkpoint: z.string().min(1),
+  split: z.enum(["train", "valid", "test"]),
+  /** Where predictions go, as NIfTI with scores.csv; none are written without it, or where the sources are gone. */
+  predictions: z.string().min(1).optional(),
+});
+export type EvaluationInput = z.input<typeof evaluationInputSchema>;
+
+async function run(trial: TrialContext): Promise<TrialResult> {
+  const input = evaluationInputSchema.parse(trial.taskInput);
+  const { data, train } = trial.config;
+  if (!data) throw new DistmisError("CONFIG_INVALID", "data.dir is missing: name the folder of TFRecords");
+  const info = await readInfo(data.dir);
+  const runtime = loadTensorFlow({ threads: trial.threads });
+  const model = await loadModel(runtime, input.checkpoint);
+  const step = evaluationStep(runtime, model.network);
+  try {
+    const source = await openVolumes(data.dir, info, input.split, trial.shared, data.cache_gigabytes * 2 ** 30);
+    if (source.size === 0) throw new DistmisError("DATA_INVALID", `${data.dir}: the ${input.split} split is empty`);
+    const result = await evaluate(runtime.tf, step, model, source, train.batch_size_per_replica, () =>
+      trial.stopRequested(),
+    );
+    if (result === null) return { stopped: true, metrics: {} };
+    const metrics = {
+      dice: result.dice,
+      loss: result.loss,
+      volumes: result.perVolume.length,
+    };
+    const own = info.distmis;
+    if (input.predictions === undefined || own === undefined) return { stopped: false, metrics };
+    const written = await writePredictions(trial, model, own.source_dir, own.samples[input.split], input.predictions);
+    return { stopped: written === null, metrics: { ...metrics, ...written } };
+  } finally {
+    step.dispose();
+    model.dispose();
+  }
+}
+
+/** Segments the sources of the samples; returns what it wrote, or null if asked to stop. */
+async function writePredictions(
+  trial: TrialContext,
+  model: Model,
+  sourceDir: string,
+  samples: readonly SampleInfo[],
+  outputDir: string,
+): Promise<Record<string, number> | null> {
+  await fs.mkdir(outputDir, { recursive: true });
+  const rows: {
+    image: string;
+    label: string;
+    prediction: string;
+    dice: number;
+  }[] = [];
+  for (const { image, label } of samples) {
+    if (trial.stopRequested()) return null;
+    const [imageFile, labelFile] = [path.join(sourceDir, image.path), path.join(sourceDir, label.path)];
+    const { file, dice } = await predictFile(model, imageFile, outputDir, labelFile);
+    rows.push({
+      image: imageFile,
+      label: labelFile,
+      prediction: file,
+      dice: dice ?? Number.NaN,
+    });
+  }
+  await writeFileAtomic(path.join(outputDir, "scores.csv"), stringify(rows, { header: true }));
+  const mean = rows.reduce((sum, row) => sum + row.dice, 0) / rows.length;
+  return { predictions: rows.length, native_dice: mean };
+}
+
+const task: Task = { run, leftovers: tensorLeftovers };
+export default task;

@@ -1,0 +1,227 @@
+/** The task "train": a 3D U-Net on the TFRecords of a data set, from the beginning or from the trial's last checkpoint. */
+import fs from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import type { TrialConfig } from "../../config/index.ts";
+import { type DatasetInfo, readInfo } from "../../data/index.ts";
+import { DistmisError, messageOf } from "../../errors/index.ts";
+import {
+  evaluationStep,
+  initialState,
+  type ModelFacts,
+  type ModelState,
+  type Network,
+  readCheckpoint,
+  stateTensors,
+  stateValues,
+  trainingStep,
+  unet,
+  writeCheckpoint,
+} from "../../model/index.ts";
+import { packageVersion } from "../../paths/index.ts";
+import { flatten, loadTensorFlow, type TensorFlow } from "../../tensorflow/index.ts";
+import { batchTensors, type Evaluation, evaluate } from "../evaluation.ts";
+import type { Task, TrialContext, TrialResult } from "../task.ts";
+import { tensorLeftovers } from "../tensor-leftovers.ts";
+import { batches, openVolumes, type VolumeSource } from "../volumes.ts";
+
+export const CHECKPOINTS = "checkpoints";
+export const LAST_CHECKPOINT = `${CHECKPOINTS}/last.safetensors`;
+export const BEST_CHECKPOINT = `${CHECKPOINTS}/best.safetensors`;
+
+const inputSchema = z.object({
+  /** What the best checkpoint is best in; missing for a lone trial. */
+  metric: z.string().default("val_dice"),
+  mode: z.enum(["max", "min"]).default("max"),
+});
+
+const GIBI = 2 ** 30;
+
+interface Progress {
+  state: ModelState;
+  epoch: number;
+  step: number;
+  best: ModelFacts["best"];
+}
+
+async function run(trial: TrialContext): Promise<TrialResult> {
+  const { config } = trial;
+  const goal = inputSchema.parse(trial.taskInput ?? {});
+  if (!config.data) throw new DistmisError("CONFIG_INVALID", "data.dir is missing: name the folder of TFRecords");
+  const info = await readInfo(config.data.dir);
+  const budget = config.data.cache_gigabytes * GIBI;
+  const open = (split: "train" | "valid") => openVolumes(config.data?.dir ?? "", info, split, trial.shared, budget);
+  const [training, validation] = [await open("train"), await open("valid")];
+  if (training.size === 0) throw new DistmisError("DATA_INVALID", `${config.data.dir}: the training split is empty`);
+  const channels = await checkShape(training, config);
+
+  const runtime = loadTensorFlow({ threads: trial.threads });
+  const network = unet(runtime, config.model, channels);
+  const steps = {
+    train: trainingStep(runtime, network, config.train),
+    evaluate: evaluationStep(runtime, network),
+  };
+  const progress = await begin(trial, runtime, network);
+  try {
+    while (progress.epoch < config.train.epochs) {
+      const start = performance.now();
+      const trained = await trainEpoch(trial, runtime, steps.train, training, progress);
+      if (trained === null) return { stopped: true, metrics: {} };
+      const stop = () => trial.stopRequested();
+      const batchSize = config.train.batch_size_per_replica;
+      const validated =
+        validation.size === 0
+          ? undefined
+          : await evaluate(runtime.tf, steps.evaluate, progress.state, validation, batchSize, stop);
+      if (validated === null) return { stopped: true, metrics: {} };
+      progress.epoch++;
+      const metrics = epochMetrics(trained, validated);
+      await save(trial, network, progress, metrics, goal, info, channels, runtime.version);
+      const seconds = (performance.now() - start) / 1000;
+      const volumes = training.size + validation.size;
+      await trial.report({
+        epoch: progress.epoch,
+        epochs: config.train.epochs,
+        metrics,
+        seconds,
+        volumesPerSecond: volumes / seconds,
+        checkpoint: LAST_CHECKPOINT,
+      });
+      if (trial.stopRequested()) return { stopped: true, metrics: {} };
+    }
+    return {
+      stopped: false,
+      metrics: progress.best ? { [`best_${goal.metric}`]: progress.best.value } : {},
+    };
+  } finally {
+    runtime.tf.dispose(flatten(progress.state));
+    steps.train.dispose();
+    steps.evaluate.dispose();
+  }
+}
+
+/** Channels of the images, after a check that the network can halve them. */
+async function checkShape(source: VolumeSource, config: TrialConfig): Promise<number> {
+  for await (const volume of source.inOrder()) {
+    const [x, y, z, channels] = volume.imageShape;
+    const divisor = 2 ** config.model.depth;
+    if ([x, y, z].every((side) => side % divisor === 0)) return channels;
+    throw new DistmisError(
+      "CONFIG_INVALID",
+      `model.depth: ${config.model.depth} needs sides divisible by ${divisor}, but the volumes of ${config.data?.dir} are ${x} x ${y} x ${z}: ` +
+        `write them with \`distmis tfrecord --reshape auto --divisor ${divisor}\`, or choose a smaller depth`,
+    );
+  }
+  return 0;
+}
+
+/** From the last checkpoint that can be read, else from the seed. */
+async function begin(trial: TrialContext, runtime: TensorFlow, network: Network): Promise<Progress> {
+  const { train, model } = trial.config;
+  for (const name of [LAST_CHECKPOINT, BEST_CHECKPOINT]) {
+    const file = path.join(trial.dir, name);
+    try {
+      const { stored, facts } = await readCheckpoint(file, () => network);
+      if (JSON.stringify(facts.model) !== JSON.stringify(model)) {
+        throw new DistmisError("DATA_INVALID", `${file}: belongs to another model configuration`);
+      }
+      console.log(`continues after epoch ${facts.epoch} from ${file}`);
+      return {
+        state: stateTensors(runtime.tf, stored, train.amsgrad),
+        epoch: facts.epoch,
+        step: facts.step,
+        best: facts.best,
+      };
+    } catch (error) {
+      if (!(error instanceof DistmisError)) throw error;
+      // No checkpoint is the ordinary beginning; a damaged one is said.
+      if (error.code !== "FILE_UNUSABLE") console.error(`checkpoint not used: ${messageOf(error)}`);
+    }
+  }
+  return {
+    state: initialState(runtime, network, train),
+    epoch: 0,
+    step: 0,
+    best: null,
+  };
+}
+
+/** Mean loss of an epoch, or null if the trial was asked to stop. Advances `progress.state` and `progress.step`. */
+async function trainEpoch(
+  trial: TrialContext,
+  runtime: TensorFlow,
+  step: ReturnType<typeof trainingStep>,
+  source: VolumeSource,
+  progress: Progress,
+): Promise<number | null> {
+  const { tf } = runtime;
+  const { train } = trial.config;
+  const epoch = progress.epoch + 1;
+  let sum = 0;
+  for await (const volumes of batches(source.shuffled(train.seed, epoch), train.batch_size_per_replica)) {
+    if (trial.stopRequested()) return null;
+    const batch = batchTensors(tf, volumes);
+    const [learningRate, count] = [tf.scalar(train.learning_rate), tf.scalar(progress.step + 1)];
+    const result = step({
+      state: progress.state,
+      batch,
+      learningRate,
+      step: count,
+    });
+    const loss = result.loss.dataSync()[0] as number;
+    tf.dispose([...flatten(progress.state), batch.images, batch.truth, learningRate, count, result.loss]);
+    progress.state = result.state;
+    progress.step++;
+    if (!Number.isFinite(loss)) {
+      throw new DistmisError(
+        "TRIAL_FAILED",
+        `the loss is ${loss} at step ${progress.step} (epoch ${epoch}): try a smaller train.learning_rate than ${train.learning_rate}`,
+      );
+    }
+    if (train.debug) console.log(`epoch ${epoch} step ${progress.step} loss ${loss.toFixed(6)}`);
+    sum += loss * volumes.length;
+  }
+  return sum / source.size;
+}
+
+function epochMetrics(loss: number, validation: Evaluation | undefined): Record<string, number> {
+  const own = { loss, dice: 1 - loss };
+  return validation ? { ...own, val_loss: validation.loss, val_dice: validation.dice } : own;
+}
+
+/** Writes the last checkpoint, and the best one first where this epoch is it. */
+async function save(
+  trial: TrialContext,
+  network: Network,
+  progress: Progress,
+  metrics: Record<string, number>,
+  goal: z.output<typeof inputSchema>,
+  info: DatasetInfo,
+  channels: number,
+  tensorflow: string,
+): Promise<void> {
+  // Without a validation split the model goes by the training's loss.
+  const value = metrics[goal.metric] ?? metrics.dice ?? Number.NaN;
+  const sign = goal.mode === "max" ? 1 : -1;
+  const improved = progress.best === null || sign * value > sign * progress.best.value;
+  if (improved) progress.best = { value, epoch: progress.epoch };
+  const facts: ModelFacts = {
+    format: 1,
+    model: trial.config.model,
+    train: trial.config.train,
+    channels,
+    epoch: progress.epoch,
+    step: progress.step,
+    metrics,
+    best: progress.best,
+    preprocessing: info.distmis?.preprocessing ?? null,
+    versions: { distmis: packageVersion(), tensorflow },
+  };
+  await fs.mkdir(path.join(trial.dir, CHECKPOINTS), { recursive: true });
+  const stored = stateValues(progress.state);
+  if (improved) await writeCheckpoint(path.join(trial.dir, BEST_CHECKPOINT), network, stored, facts);
+  await writeCheckpoint(path.join(trial.dir, LAST_CHECKPOINT), network, stored, facts);
+}
+
+const task: Task = { run, leftovers: tensorLeftovers };
+export default task;
