@@ -8,6 +8,11 @@ const fraction = z.number().gt(0).lt(1);
 
 export const dataSchema = z.strictObject({
   dir: z.string().min(1).describe("Folder of TFRecord shards with its info.json, as `distmis tfrecord` writes it."),
+  cache_gigabytes: z
+    .number()
+    .min(0)
+    .default(4)
+    .describe("Memory a trainer may keep decoded volumes in; a split that does not fit is read anew each epoch."),
 });
 
 export const modelSchema = z.strictObject({

@@ -85,7 +85,7 @@ function load(options: TensorFlowOptions): TensorFlow {
   // TensorFlow leaves oneDNN off on AMD and older Intel CPUs, where a 3D U-Net's step then takes 4 to 6 times as long.
   process.env.TF_ENABLE_ONEDNN_OPTS ??= "1";
   // Informational lines of the C++ side tell nothing that a trial's log should hold.
-  process.env.TF_CPP_MIN_LOG_LEVEL ??= "2";
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= "1";
   const config: ConfigProto = {
     intraOpParallelismThreads: options.threads ?? 0,
     interOpParallelismThreads: options.threads ?? 0,

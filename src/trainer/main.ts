@@ -50,6 +50,8 @@ async function work(assignment: Assignment, sequence: number): Promise<void> {
     shared,
     threads,
   });
+  // An uncaught error has told its end already.
+  if (current !== assignment) return;
   current = null;
   await control.send({ $case: "ended", value: ended });
 }

@@ -49,14 +49,10 @@ export async function openVolumes(
     cache = { fingerprint, splits: new Map() };
     shared.set("volumes", cache);
   }
-  let kept = cache.splits.get(split);
-  if (!kept) {
-    const used = [...cache.splits.values()].flat().reduce((sum, volume) => sum + bytesOf(volume), 0);
-    kept = await readWhole(dir, split, size, budget - used);
-    if (kept) cache.splits.set(split, kept);
-  }
-  const whole = kept;
+  const used = [...cache.splits.values()].flat().reduce((sum, volume) => sum + bytesOf(volume), 0);
+  const whole = cache.splits.get(split) ?? (await readWhole(dir, split, size, budget - used));
   if (whole) {
+    cache.splits.set(split, whole);
     return {
       size,
       inOrder: async function* () {

@@ -85,7 +85,8 @@ async function run(trial: TrialContext): Promise<TrialResult> {
         metrics,
         seconds,
         volumesPerSecond: volumes / seconds,
-        checkpoint: LAST_CHECKPOINT,
+        // The best one stays as it is until a better one takes its place; the last one is overwritten at each epoch.
+        checkpoint: progress.best?.epoch === progress.epoch ? BEST_CHECKPOINT : LAST_CHECKPOINT,
       });
       if (trial.stopRequested()) return { stopped: true, metrics: {} };
     }

@@ -1,0 +1,45 @@
+/** The command line: one file a command, each parsed here and loaded when it runs. */
+import yargs from "yargs";
+import { hideBin } from "yargs/helpers";
+import { DistmisError } from "../errors/index.ts";
+import { packageVersion } from "../paths/index.ts";
+import { doctorCommand } from "./doctor.ts";
+import { expParallelCommand } from "./exp-parallel.ts";
+import { failWith } from "./fail.ts";
+import { phantomCommand } from "./phantom.ts";
+import { predictCommand } from "./predict.ts";
+import { runCommand } from "./run.ts";
+import { tfrecordCommand } from "./tfrecord.ts";
+
+// `distmis ... | head`: nobody reads any more. A command that runs for long listens itself, see signals.ts.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
+const MAX_HELP_COLUMNS = 110;
+
+try {
+  const parser = yargs(hideBin(process.argv));
+  await parser
+    .scriptName("distmis")
+    .usage("$0 <command>\n\nSearch hyper-parameters of 3D segmentation networks on all GPUs of a Ray cluster.")
+    .command(tfrecordCommand)
+    .command(expParallelCommand)
+    .command(runCommand)
+    .command(predictCommand)
+    .command(phantomCommand)
+    .command(doctorCommand)
+    .demandCommand(1, "name a command; `distmis --help` lists them")
+    .strict()
+    .recommendCommands()
+    .version(packageVersion())
+    .help()
+    .wrap(Math.min(MAX_HELP_COLUMNS, parser.terminalWidth()))
+    .exitProcess(false)
+    .fail((message, error) => {
+      throw error ?? new DistmisError("USAGE", message.split("\n").join("; "));
+    })
+    .parseAsync();
+} catch (error) {
+  failWith(error);
+}

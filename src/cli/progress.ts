@@ -1,0 +1,39 @@
+import { SingleBar } from "cli-progress";
+
+export interface ProgressLine {
+  update(done: number, total: number): void;
+  stop(): void;
+}
+
+/** How many lines are printed when the output is not a terminal. */
+const PLAIN_STEPS = 4;
+
+/** A bar with the time remaining on a terminal; otherwise a few plain lines. Writes to stderr. */
+export function progressLine(what: string, unit: string): ProgressLine {
+  const stream = process.stderr;
+  let bar: SingleBar | null = null;
+  let printed = 0;
+  return {
+    update(done, total) {
+      if (!stream.isTTY) {
+        const step = Math.floor((done * PLAIN_STEPS) / total);
+        if (step > printed) stream.write(`${what}: ${done} of ${total} ${unit}\n`);
+        printed = step;
+        return;
+      }
+      if (bar === null) {
+        bar = new SingleBar({
+          format: `${what} [{bar}] {value}/{total} ${unit}, {eta_formatted} left`,
+          hideCursor: true,
+          stream,
+        });
+        bar.start(total, done);
+      }
+      bar.update(done);
+    },
+    stop() {
+      bar?.stop();
+      bar = null;
+    },
+  };
+}

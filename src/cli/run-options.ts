@@ -1,0 +1,61 @@
+/** The options that `run` and `exp-parallel` share. */
+import type { Argv } from "yargs";
+
+export interface RunArguments {
+  set: string[] | undefined;
+  "dataset-dir": string | undefined;
+  "run-dir": string | undefined;
+  fresh: boolean;
+  "ray-address": string | undefined;
+  gpus: number | undefined;
+  cpus: number | undefined;
+  json: boolean;
+}
+
+export function withRunOptions<T>(yargs: Argv<T>): Argv<T & RunArguments> {
+  return yargs
+    .option("set", {
+      type: "string",
+      array: true,
+      nargs: 1,
+      describe: "Override a field of the experiment, as PATH=VALUE; may be repeated",
+    })
+    .option("dataset-dir", {
+      type: "string",
+      requiresArg: true,
+      describe: "Folder that `distmis tfrecord` wrote; takes the place of data.dir",
+    })
+    .option("run-dir", {
+      type: "string",
+      requiresArg: true,
+      describe: "Folder of the run, shared by all nodes; one that exists is continued. Default: runs/NAME",
+    })
+    .option("fresh", {
+      type: "boolean",
+      default: false,
+      conflicts: "run-dir",
+      describe: "Start over in a new folder (runs/NAME-2, ...) instead of continuing runs/NAME",
+    })
+    .option("ray-address", {
+      type: "string",
+      requiresArg: true,
+      describe: "Existing Ray cluster, HOST:PORT of its head or `auto`. Default: start Ray on this machine",
+    })
+    .option("gpus", {
+      type: "number",
+      requiresArg: true,
+      conflicts: "ray-address",
+      describe: "GPUs of the Ray that is started here, real or logical. Default: those of the machine",
+    })
+    .option("cpus", {
+      type: "number",
+      requiresArg: true,
+      conflicts: "ray-address",
+      describe: "CPUs of the Ray that is started here. Default: those of the machine",
+    })
+    .option("json", {
+      type: "boolean",
+      default: false,
+      describe: "Print every event as a line of JSON on standard output, and nothing else",
+    });
+}

@@ -1,0 +1,123 @@
+import type { CommandModule } from "yargs";
+import { DEFAULT_SPLIT, type Reshape, writeTfrecords } from "../data/index.ts";
+import { type ProgressLine, progressLine } from "./progress.ts";
+import { parseTriple } from "./tuple.ts";
+
+interface Arguments {
+  "source-dir": string;
+  "target-dir": string;
+  split: string[] | undefined;
+  reshape: string[] | undefined;
+  divisor: number;
+  overwrite: boolean;
+  workers: number | undefined;
+}
+
+/** `distmis tfrecord`: DistMIS's tfrecord.py. */
+export const tfrecordCommand: CommandModule<object, Arguments> = {
+  command: "tfrecord",
+  describe: "Turn an MSD data set (NIfTI) into TFRecords for training",
+  builder: (yargs) =>
+    yargs
+      .option("source-dir", {
+        type: "string",
+        demandOption: true,
+        describe: "Folder with dataset.json, imagesTr and labelsTr",
+      })
+      .option("target-dir", {
+        alias: "target-source",
+        type: "string",
+        demandOption: true,
+        describe: "Folder for the TFRecords and info.json; made if it doesn't exist",
+      })
+      .option("split", {
+        type: "string",
+        array: true,
+        requiresArg: true,
+        defaultDescription: DEFAULT_SPLIT.join(","),
+        describe: "Shares of train, valid and test, in the order of dataset.json; they sum to 1",
+      })
+      .option("reshape", {
+        type: "string",
+        array: true,
+        requiresArg: true,
+        describe:
+          "X,Y,Z of the written volumes (trilinear; labels by nearest neighbour), or auto: the median shape, rounded to multiples of --divisor",
+        defaultDescription: "as stored; 155 slices are cut to 152",
+      })
+      .option("divisor", {
+        type: "number",
+        default: 8,
+        describe: "With --reshape auto: sides are multiples of it (2 to the power of the network's depth)",
+      })
+      .option("overwrite", {
+        type: "boolean",
+        default: false,
+        describe: "Replace another data set in the target folder",
+      })
+      .option("workers", {
+        type: "number",
+        describe: "Threads",
+        defaultDescription: "by CPUs, free memory and amount of work",
+      })
+      .example(
+        "$0 tfrecord --source-dir Task01_BrainTumour --target-dir dataset",
+        "DistMIS's default: 240 x 240 x 152, 70/15/15 %",
+      )
+      .example(
+        "$0 tfrecord --source-dir Task01_BrainTumour --target-dir small --reshape '(120, 120, 152)' --split 0.8,0.1,0.1",
+        "smaller volumes",
+      )
+      .example(
+        "$0 tfrecord --source-dir Task04_Hippocampus --target-dir hippocampus --reshape auto",
+        "volumes of differing shapes",
+      ),
+  handler: async (args) => {
+    const split = args.split === undefined ? DEFAULT_SPLIT : parseTriple("split", args.split, "0.7,0.15,0.15");
+    const interrupt = new AbortController();
+    const onInterrupt = (): void => interrupt.abort();
+    process.once("SIGINT", onInterrupt);
+    const lines: Record<"check" | "write", ProgressLine> = {
+      check: progressLine("Checking headers", "volumes"),
+      write: progressLine("Writing", "volumes"),
+    };
+    const start = performance.now();
+    try {
+      const result = await writeTfrecords(
+        {
+          sourceDir: args["source-dir"],
+          targetDir: args["target-dir"],
+          split,
+          reshape: parseReshape(args.reshape),
+          divisor: args.divisor,
+          overwrite: args.overwrite,
+          ...(args.workers === undefined ? {} : { workers: args.workers }),
+          signal: interrupt.signal,
+        },
+        ({ phase, done, total }) => {
+          lines[phase].update(done, total);
+          if (done === total) lines[phase].stop();
+        },
+      );
+      for (const note of result.notes) console.log(`Note: ${note}.`);
+      const { train_size, valid_size, test_size, distmis } = result.info;
+      const what = `${train_size} train, ${valid_size} valid, ${test_size} test volumes of ${distmis?.image_shape.join(" x ")}`;
+      const seconds = ((performance.now() - start) / 1000).toFixed(1);
+      console.log(
+        result.status === "written"
+          ? `Wrote ${what} to ${result.targetDir} in ${seconds} s.`
+          : `Up to date: ${result.targetDir} holds ${what}.`,
+      );
+    } finally {
+      process.off("SIGINT", onInterrupt);
+      lines.check.stop();
+      lines.write.stop();
+    }
+  },
+};
+
+function parseReshape(words: string[] | undefined): Reshape {
+  if (words === undefined) return null;
+  if (words.length === 1 && words[0] === "auto") return "auto";
+  return parseTriple("reshape", words, "120,120,152");
+}

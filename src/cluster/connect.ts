@@ -1,0 +1,76 @@
+/** From options to a cluster: private folder, shim, client; and back, in the opposite order. */
+import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { StatusObject } from "@grpc/grpc-js";
+import type { StartGang, TrainerProcess } from "../generated/distmis/v1/cluster.ts";
+import { entryCommand, moduleUrl, packageRoot } from "../paths/index.ts";
+import { createClient, unary } from "./client.ts";
+import { runGang } from "./gang.ts";
+import { createPrivateDir } from "./private-dir.ts";
+import { startShim } from "./shim-process.ts";
+import type { Cluster, ConnectOptions, GangOptions } from "./types.ts";
+
+/** A shim that dies closes its socket first; this is the time for its exit to be seen. */
+const LOSS_MS = 3000;
+
+/**
+ * Starts the shim, which starts a local Ray or joins the one of `rayAddress`.
+ * @throws DistmisError SETUP_INCOMPLETE, CLUSTER_UNAVAILABLE, FILE_UNUSABLE, or INTERRUPTED by `signal`; nothing is left then
+ */
+export async function connect(options: ConnectOptions = {}): Promise<Cluster> {
+  const dir = await createPrivateDir();
+  try {
+    const socketPath = path.join(dir.path, "shim.sock");
+    const shim = await startShim({ ...options, socketPath, tempDir: dir.path });
+    try {
+      await dir.addOwner(shim.pid);
+      await shim.ready();
+    } catch (error) {
+      await shim.close();
+      throw error;
+    }
+    return createCluster(socketPath, shim.exited, async () => {
+      await shim.close();
+      await dir.remove();
+    });
+  } catch (error) {
+    await dir.remove();
+    throw error;
+  }
+}
+
+function createCluster(socketPath: string, shimExited: Promise<string>, end: () => Promise<void>): Cluster {
+  const client = createClient(socketPath);
+  let closing: Promise<void> | undefined;
+
+  const lost = new Promise<string>((resolve) => {
+    void shimExited.then((reason) => {
+      if (closing === undefined) resolve(reason);
+    });
+  });
+
+  const reasonOfLoss = async (status: StatusObject): Promise<string> => {
+    if (closing !== undefined) return "the cluster was closed";
+    return Promise.race([shimExited, delay(LOSS_MS, status.details || "the shim ended its stream", { ref: false })]);
+  };
+
+  return {
+    describe: () => unary(client.describeCluster.bind(client), {}),
+    check: (gang) => unary(client.checkGang.bind(client), { gang }),
+    runGang: (gang) => runGang({ call: client.runGang(), start: startMessage(gang), reasonOfLoss }),
+    lost,
+    close() {
+      closing ??= end().finally(() => client.close());
+      return closing;
+    },
+  };
+}
+
+function startMessage({ name, request, placementDeadlineSeconds, trainer }: GangOptions): StartGang {
+  return { name, gang: request, trainer: trainer ?? defaultTrainer(), placementDeadlineSeconds };
+}
+
+/** distmis's own trainer; all nodes see the package at the same path. */
+function defaultTrainer(): TrainerProcess {
+  return { command: entryCommand(moduleUrl("trainer/main")), environment: {}, workingDirectory: packageRoot() };
+}

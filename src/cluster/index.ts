@@ -1,0 +1,15 @@
+/** The Ray cluster: connect to it (or start one) and run gangs of trainers on it. */
+export {
+  type CheckGangResponse,
+  type DescribeClusterResponse,
+  GangEndCause,
+  type GangEnded,
+  type GangRequest,
+  type Node,
+  PlacementStrategy,
+  type ReplicaResources,
+  type TrainerProcess,
+  type Worker,
+} from "../generated/distmis/v1/cluster.ts";
+export { connect } from "./connect.ts";
+export type { Cluster, ConnectOptions, Gang, GangEvent, GangOptions } from "./types.ts";

@@ -1,0 +1,23 @@
+/** Experiments: their schema, their files, and the configurations of their trials. */
+export { type Difference, describeDifference, differences } from "./difference.ts";
+export { DISTMIS_SPACE } from "./flat.ts";
+export { defineExperiment, type LoadOptions, loadExperiment } from "./load.ts";
+export {
+  dataSchema,
+  type Experiment,
+  type ExperimentInput,
+  experimentSchema,
+  failureSchema,
+  type ModelConfig,
+  modelSchema,
+  type ParameterValue,
+  type ResourcesConfig,
+  resourcesSchema,
+  searchSchema,
+  type TrainConfig,
+  type TrialConfig,
+  trainerSchema,
+  trainSchema,
+  trialConfigSchema,
+} from "./schema.ts";
+export { gridPoints, gridSize, MAX_GRID_TRIALS, type Parameters, trialConfig } from "./space.ts";

@@ -1,0 +1,123 @@
+/** Experiment files and objects -> valid experiments. */
+import path from "node:path";
+import { DistmisError } from "../errors/index.ts";
+import { type FieldPath, leafPaths, nearestPath, nodeAt, schemaNode } from "./describe.ts";
+import { type ConfigDocument, parseText, readDocument } from "./document.ts";
+import { expandFlat, isFlat } from "./flat.ts";
+import { isPlainObject, type Problem, problemsOf, setValue, splitPath, throwProblems } from "./problems.ts";
+import { type Experiment, type ExperimentInput, experimentSchema } from "./schema.ts";
+import { checkSpace } from "./space.ts";
+
+export interface LoadOptions {
+  /** Overrides as on the command line, `path=value`, the value in YAML: `train.learning_rate=1e-3`. */
+  set?: readonly string[];
+  /** Folder of the TFRecords; takes the place of `data.dir`. */
+  datasetDir?: string;
+}
+
+interface Override {
+  keys: string[];
+  /** As it was given, for messages. */
+  label: string;
+  value: unknown;
+}
+
+const root = schemaNode(experimentSchema);
+
+/**
+ * Reads a YAML or JSON experiment, or DistMIS's flat JSON. Paths in the file (`data.dir`, `trainer.module`) are relative
+ * to the file's folder; in overrides and `datasetDir` they are relative to the working directory. All come out absolute.
+ *
+ * @throws DistmisError FILE_UNUSABLE, or CONFIG_INVALID with every problem on a line of its own: file, line, field, what
+ * was expected, what was found.
+ */
+export async function loadExperiment(file: string, options: LoadOptions = {}): Promise<Experiment> {
+  const document = await readDocument(file);
+  const overrides = [...(options.set ?? []).map(parseOverride), ...datasetOverride(options.datasetDir)];
+  const where = (fieldPath: FieldPath): string => {
+    const override = overrides.findLast(({ keys }) => keys.every((key, index) => fieldPath[index] === key));
+    if (override !== undefined) return override.label;
+    const line = document.lineOf(fieldPath);
+    return line === undefined ? file : `${file}:${line}`;
+  };
+  const data = sections(document, where);
+  for (const { keys, value } of overrides) setValue(data, keys, value);
+  const folder = path.dirname(path.resolve(file));
+  const given = (field: string): boolean =>
+    overrides.some(({ keys }) => field === keys.join(".") || field.startsWith(`${keys.join(".")}.`));
+  return validate(data, where, (field) => (given(field) ? process.cwd() : folder));
+}
+
+/** Validates an experiment given as an object. Paths are relative to the working directory. Throws CONFIG_INVALID. */
+export function defineExperiment(input: ExperimentInput): Experiment {
+  return validate(
+    structuredClone(input),
+    () => "experiment",
+    () => process.cwd(),
+  );
+}
+
+function sections(document: ConfigDocument, where: (path: FieldPath) => string): Record<string, unknown> {
+  let { data } = document;
+  if (isFlat(data)) {
+    const expanded = expandFlat(data);
+    if ("problems" in expanded) throwProblems(expanded.problems, where);
+    else data = expanded.input;
+  }
+  if (!isPlainObject(data))
+    throwProblems([{ path: [], message: "expected an experiment (a section of keys and values)" }], where);
+  return isPlainObject(data) ? data : {};
+}
+
+function validate(data: unknown, where: (path: FieldPath) => string, base: (field: string) => string): Experiment {
+  const parsed = experimentSchema.safeParse(data);
+  if (!parsed.success) {
+    throwProblems(problemsOf(parsed.error, data, root), where);
+    throw parsed.error;
+  }
+  const experiment = parsed.data;
+  const problems: Problem[] = checkSpace(experiment);
+  const searchesData = Object.hasOwn(experiment.search.space, "data.dir");
+  if (experiment.data === undefined && experiment.trainer.module === undefined && !searchesData) {
+    problems.push({
+      path: ["data", "dir"],
+      message: `expected the folder that \`distmis tfrecord\` wrote, found nothing; name it there or with --dataset-dir`,
+    });
+  }
+  throwProblems(problems, where);
+  return withAbsolutePaths(experiment, base);
+}
+
+function withAbsolutePaths(experiment: Experiment, base: (field: string) => string): Experiment {
+  const { data, trainer, search } = experiment;
+  if (data !== undefined) data.dir = path.resolve(base("data.dir"), data.dir);
+  if (trainer.module !== undefined) trainer.module = path.resolve(base("trainer.module"), trainer.module);
+  const dirs = search.space["data.dir"];
+  if (dirs !== undefined) dirs.grid = dirs.grid.map((dir) => path.resolve(base("search.space.data.dir"), String(dir)));
+  return experiment;
+}
+
+function parseOverride(text: string): Override {
+  const split = text.indexOf("=");
+  const label = `--set ${text}`;
+  if (split < 1) {
+    throw new DistmisError("USAGE", `${label}: expected PATH=VALUE, for example --set train.learning_rate=1e-3`);
+  }
+  const field = text.slice(0, split).trim();
+  const keys = splitPath(root, field);
+  if (keys === undefined || nodeAt(root, keys) === undefined) {
+    if (keys?.[0] === "trainer" && keys[1] === "parameters" && keys.length > 2) {
+      return { keys, label, value: parseText(text.slice(split + 1), label).data };
+    }
+    const guess = nearestPath(field, leafPaths(root));
+    throw new DistmisError(
+      "CONFIG_INVALID",
+      `${label}: unknown field ${field}; ${guess === undefined ? `expected one of ${leafPaths(root).join(", ")}` : `did you mean ${guess}?`}`,
+    );
+  }
+  return { keys, label, value: parseText(text.slice(split + 1), label).data };
+}
+
+function datasetOverride(dir: string | undefined): Override[] {
+  return dir === undefined ? [] : [{ keys: ["data", "dir"], label: `--dataset-dir ${dir}`, value: dir }];
+}

@@ -1,0 +1,102 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
+import { preprocessingSchema } from "./recipe.ts";
+
+const count = z.int().min(0);
+
+const sourceFileSchema = z.object({
+  /** Relative to source_dir. */
+  path: z.string(),
+  bytes: count,
+  modified_ms: z.number(),
+  sha256: z.string(),
+});
+
+const sampleSchema = z.object({ image: sourceFileSchema, label: sourceFileSchema });
+
+const ownSchema = z.object({
+  format: z.literal(1),
+  /** Absolute, on the machine where the data set was written. */
+  source_dir: z.string(),
+  name: z.string(),
+  /** [C, X, Y, Z], channels first as in the records. */
+  image_shape: z.array(z.int().min(1)).length(4),
+  label_shape: z.array(z.int().min(1)).length(4),
+  modalities: z.array(z.string()),
+  /** Value in the label file -> name. */
+  classes: z.record(z.string(), z.string()),
+  preprocessing: preprocessingSchema,
+  /** What the user asked for, to tell whether the data set is up to date. */
+  options: z.object({
+    split: z.array(z.number()).length(3),
+    reshape: z.union([z.literal("auto"), z.array(z.int()).length(3)]).nullable(),
+    divisor: z.int(),
+  }),
+  /** In the order in which readSplit yields them: file by file. */
+  samples: z.object({ train: z.array(sampleSchema), valid: z.array(sampleSchema), test: z.array(sampleSchema) }),
+  /** Size of every shard in bytes. */
+  files: z.record(z.string(), count),
+});
+
+/** info.json: DistMIS's counts, and under `distmis` what this program adds. */
+export const infoSchema = z.looseObject({
+  total_size: count,
+  train_size: count,
+  valid_size: count,
+  test_size: count,
+  /** Numbers of files. */
+  train_shard: count,
+  valid_shard: count,
+  test_shard: count,
+  distmis: ownSchema.optional(),
+});
+
+export type DatasetInfo = z.output<typeof infoSchema>;
+export type OwnInfo = z.output<typeof ownSchema>;
+export type SourceFile = z.output<typeof sourceFileSchema>;
+export type SampleInfo = z.output<typeof sampleSchema>;
+
+export const INFO_FILE = "info.json";
+
+/** Null if there is none. */
+export async function readInfoIfAny(dir: string): Promise<DatasetInfo | null> {
+  const path = join(dir, INFO_FILE);
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (hasErrno(error, "ENOENT")) return null;
+    throw new DistmisError("FILE_UNUSABLE", `${path}: can't be read: ${messageOf(error)}`, { cause: error });
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new DistmisError("DATA_INVALID", `${path}: not JSON: ${messageOf(error)}`, { cause: error });
+  }
+  const parsed = infoSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new DistmisError(
+    "DATA_INVALID",
+    `${path}: field "${issue?.path.join(".") ?? ""}": ${issue?.message ?? "invalid"}`,
+    {
+      cause: parsed.error,
+    },
+  );
+}
+
+/**
+ * Reads the info.json of a folder of TFRecords, as `distmis tfrecord` or DistMIS's tfrecord.py wrote it (then without `distmis`).
+ * Errors: FILE_UNUSABLE if it isn't there, DATA_INVALID naming the field.
+ */
+export async function readInfo(dir: string): Promise<DatasetInfo> {
+  const info = await readInfoIfAny(dir);
+  if (info !== null) return info;
+  throw new DistmisError(
+    "FILE_UNUSABLE",
+    `${join(dir, INFO_FILE)}: does not exist; make the data set with \`distmis tfrecord --source-dir ... --target-dir ${dir}\``,
+  );
+}

@@ -1,0 +1,128 @@
+import { join } from "node:path";
+import { DistmisError } from "../errors/index.ts";
+import type { MsdDataset, Pair } from "./msd.ts";
+import { readNiftiHeader } from "./nifti.ts";
+import { checkPair, splitShape } from "./preprocess.ts";
+import { DISTMIS_CUT, type Preprocessing, shapeAfterCut } from "./recipe.ts";
+import { MOST_SHARDS, SPLITS, type Split, type SplitRatios, shardOf, splitCounts } from "./split.ts";
+
+/** X, Y, Z that all volumes are resized to; `auto` is the median shape, rounded; null keeps the stored shape. */
+export type Reshape = readonly [number, number, number] | "auto" | null;
+
+/** Which samples go into which file. */
+export interface Shard {
+  split: Split;
+  shard: number;
+  pairs: Pair[];
+}
+
+/** Cuts the list of pairs into splits and files. */
+export function planShards(
+  pairs: readonly Pair[],
+  ratios: SplitRatios,
+): { shards: Shard[]; counts: Record<Split, number>; notes: string[] } {
+  const { counts, notes } = splitCounts(pairs.length, ratios);
+  const shards: Shard[] = [];
+  let start = 0;
+  for (const split of SPLITS) {
+    const members = pairs.slice(start, start + counts[split]);
+    start += counts[split];
+    const number = Math.min(members.length, MOST_SHARDS[split]);
+    for (let shard = 0; shard < number; shard++) {
+      shards.push({ split, shard, pairs: members.filter((_, index) => shardOf(index, number) === shard) });
+    }
+  }
+  return { shards, counts, notes };
+}
+
+const SCANS_AT_ONCE = 8;
+
+/**
+ * Reads the headers of all volumes, so that a bad pair shows before an hour of work. Returns X, Y, Z of each pair.
+ * Errors: as readNiftiHeader; DATA_INVALID naming both files if image and label lie on different grids.
+ */
+export async function scanShapes(dataset: MsdDataset, onPair: () => void): Promise<[number, number, number][]> {
+  const shapes: [number, number, number][] = [];
+  const { dir, pairs, modalities } = dataset;
+  let next = 0;
+  const scan = async (): Promise<void> => {
+    for (let index = next++; index < pairs.length; index = next++) {
+      const pair = pairs[index];
+      if (pair === undefined) return;
+      const image = await readNiftiHeader(join(dir, pair.image));
+      checkPair(image, await readNiftiHeader(join(dir, pair.label)));
+      const { spatial, channels } = splitShape(image);
+      if (channels !== modalities.length) {
+        throw new DistmisError(
+          "DATA_INVALID",
+          `${image.path}: has ${channels} channels (shape ${image.shape.join(" x ")}), but dataset.json names ${modalities.length} modalities: ${modalities.join(", ")}`,
+        );
+      }
+      shapes[index] = spatial;
+      onPair();
+    }
+  };
+  await Promise.all(Array.from({ length: SCANS_AT_ONCE }, scan));
+  return shapes;
+}
+
+/**
+ * The recipe for a data set. Errors: DATA_INVALID naming two files if shapes differ and no reshape is asked for; USAGE for an
+ * illegal reshape.
+ */
+export function planRecipe(
+  dataset: MsdDataset,
+  shapes: readonly [number, number, number][],
+  reshape: Reshape,
+  divisor: number,
+): Preprocessing {
+  const cut = { ...DISTMIS_CUT };
+  const cutShapes = shapes.map((shape) => shapeAfterCut(shape, cut));
+  return {
+    version: 1,
+    modalities: dataset.modalities,
+    cut,
+    shape: targetShape(dataset, shapes, cutShapes, reshape, divisor),
+    resize: "tf-half-pixel",
+    standardisation: "per-modality",
+    labels: {
+      mode: "binary",
+      classes: Object.fromEntries([...dataset.classes].map(([value, name]) => [String(value), name])),
+    },
+  };
+}
+
+function targetShape(
+  dataset: MsdDataset,
+  shapes: readonly [number, number, number][],
+  cutShapes: readonly [number, number, number][],
+  reshape: Reshape,
+  divisor: number,
+): [number, number, number] {
+  if (reshape === "auto") {
+    const side = (axis: 0 | 1 | 2): number => nearestMultiple(median(cutShapes.map((shape) => shape[axis])), divisor);
+    return [side(0), side(1), side(2)];
+  }
+  if (reshape !== null) return [reshape[0], reshape[1], reshape[2]];
+  const [first = [1, 1, 1]] = cutShapes;
+  const other = cutShapes.findIndex((shape) => shape.join() !== first.join());
+  if (other >= 0) {
+    throw new DistmisError(
+      "DATA_INVALID",
+      `volumes differ in shape: ${join(dataset.dir, dataset.pairs[0]?.image ?? "")} is ${shapes[0]?.join(" x ")}, ` +
+        `${join(dataset.dir, dataset.pairs[other]?.image ?? "")} is ${shapes[other]?.join(" x ")}; ` +
+        "give one shape for all with --reshape X,Y,Z, or --reshape auto for the median",
+    );
+  }
+  return first;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length / 2;
+  return ((sorted[Math.ceil(middle) - 1] ?? 1) + (sorted[Math.floor(middle)] ?? 1)) / 2;
+}
+
+function nearestMultiple(value: number, divisor: number): number {
+  return Math.max(1, Math.round(value / divisor)) * divisor;
+}

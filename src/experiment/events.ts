@@ -1,0 +1,105 @@
+/** What a run tells while it goes on: for the terminal, for `--json`, for programs. */
+import type { Parameters } from "../config/index.ts";
+
+interface Timed {
+  /** ISO 8601, UTC. */
+  time: string;
+}
+
+export interface RunStarted extends Timed {
+  type: "run_started";
+  name: string;
+  /** Absolute. */
+  runDir: string;
+  /** How many trials there will be; null if that is open. */
+  trials: number | null;
+  /** How many of them had ended before, in an earlier part of this run. */
+  endedBefore: number;
+  continued: boolean;
+  metric: string;
+  mode: "max" | "min";
+}
+
+/** The cluster has been asked: so many trials run at once. */
+export interface RunPlaced extends Timed {
+  type: "run_placed";
+  concurrency: number;
+  /** CPUs and GPUs of one replica. */
+  cpus: number;
+  gpus: number;
+}
+
+export interface TrialStarted extends Timed {
+  type: "trial_started";
+  trial: string;
+  attempt: number;
+  parameters: Parameters;
+  nodes: string[];
+  gpus: string[];
+}
+
+export interface EpochEnded extends Timed {
+  type: "epoch";
+  trial: string;
+  attempt: number;
+  epoch: number;
+  epochs: number;
+  metrics: Record<string, number>;
+  seconds: number;
+  volumesPerSecond: number;
+  peakResidentBytes: number;
+  /** Relative to the trial's folder; empty if none was written. */
+  checkpoint: string;
+}
+
+/** An attempt failed by a fault of its machine; the trial is started again. */
+export interface TrialRetried extends Timed {
+  type: "trial_retried";
+  trial: string;
+  /** The attempt that failed. */
+  attempt: number;
+  failures: number;
+  maxFailures: number;
+  error: string;
+}
+
+export interface TrialEnded extends Timed {
+  type: "trial_ended";
+  trial: string;
+  /** `interrupted`: it goes on when the run continues. */
+  state: "completed" | "failed" | "interrupted";
+  best: { value: number; epoch: number } | null;
+  metrics: Record<string, number>;
+  seconds: number;
+  error: string | null;
+}
+
+export interface LogLine extends Timed {
+  type: "log";
+  /** Null if it is about the run. */
+  trial: string | null;
+  /** `distmis`: from the orchestrator itself; the others are the trainer's. */
+  stream: "stdout" | "stderr" | "distmis";
+  text: string;
+}
+
+export interface RunEnded extends Timed {
+  type: "run_ended";
+  state: "finished" | "interrupted";
+  /** The best trial, null if none has a value of the metric. */
+  best: string | null;
+  completed: number;
+  failed: number;
+  /** Wall time of this part of the run. */
+  seconds: number;
+}
+
+export type RunEvent =
+  | RunStarted
+  | RunPlaced
+  | TrialStarted
+  | EpochEnded
+  | TrialRetried
+  | TrialEnded
+  | LogLine
+  | RunEnded;

@@ -1,0 +1,216 @@
+/** One gang of workers as the orchestrator talks to it: ready, then one trial after the other, then its end. */
+import type { Cluster, GangOptions } from "../cluster/types.ts";
+import { messageOf } from "../errors/index.ts";
+import { GangEndCause, type GangEnded, type Worker } from "../generated/distmis/v1/cluster.ts";
+import {
+  type Assignment,
+  type FromTrainer,
+  type Report,
+  type TrialEnded,
+  TrialOutcome,
+} from "../generated/distmis/v1/trainer.ts";
+import { PROTOCOL_VERSION } from "../wire/index.ts";
+import { type Deferred, deferred, settlesWithin } from "./deferred.ts";
+
+/** Where a trial's news goes. What these return is awaited before the next message is taken from the gang. */
+export interface TrialSink {
+  report(report: Report): Promise<void>;
+  log(stream: "stdout" | "stderr", text: string): Promise<void>;
+}
+
+/** How an attempt ended: the trainer said so, or the gang is gone. */
+export type AttemptEnd = { type: "ended"; ended: TrialEnded } | { type: "lost"; ended: GangEnded };
+
+export interface GangSession {
+  /** Every worker is placed and its trainer takes assignments; or the gang ended before that. */
+  readonly ready: Promise<{ ok: true; workers: Worker[] } | { ok: false; ended: GangEnded }>;
+  readonly ended: Promise<GangEnded>;
+  /** Whether the last trial left every trainer clean, so that another may follow. */
+  readonly clean: boolean;
+  /** Gives every rank its assignment; resolves when all are done. Throws what the sink threw. */
+  run(assign: (rank: number) => Assignment, sink: TrialSink): Promise<AttemptEnd>;
+  /** Asks the trial to end after its step, also one that is about to start. */
+  requestStop(reason: string): void;
+  /** Ends the gang in peace, by force after the grace; resolves when it has ended. */
+  close(graceSeconds: number): Promise<void>;
+  kill(): void;
+}
+
+interface CurrentTrial {
+  id: string;
+  sink: TrialSink;
+  done: Deferred<AttemptEnd>;
+  /** By rank. */
+  ends: Map<number, TrialEnded>;
+}
+
+/** What a trainer prints before its first trial is kept for that trial's log, up to this many characters. */
+const MAX_START_LOG = 64 * 1024;
+const KILL_MILLISECONDS = 10_000;
+
+/** Starts a gang. */
+export function openGangSession(cluster: Cluster, options: GangOptions): GangSession {
+  const gang = cluster.runGang(options);
+  const { replicas } = options.request;
+  const ready = deferred<Awaited<GangSession["ready"]>>();
+  const ended = deferred<GangEnded>();
+  let workers: Worker[] = [];
+  const welcome = new Set<number>();
+  let startLog: { stream: "stdout" | "stderr"; text: string }[] = [];
+  let startLogSize = 0;
+  let current: CurrentTrial | null = null;
+  let clean = true;
+  let refused: string | null = null;
+  let stopReason: string | null = null;
+
+  const refuse = (message: string): void => {
+    refused ??= message;
+    gang.kill();
+  };
+
+  const onMessage = async (rank: number, message: NonNullable<FromTrainer["message"]>): Promise<void> => {
+    switch (message.$case) {
+      case "ready": {
+        const { protocolVersion, distmisVersion } = message.value;
+        if (protocolVersion !== PROTOCOL_VERSION) {
+          const host = workers.find((worker) => worker.rank === rank)?.hostName ?? "its node";
+          refuse(
+            `the trainer on ${host} is distmis ${distmisVersion} and speaks protocol ${protocolVersion}, expected ${PROTOCOL_VERSION}; ` +
+              "run `npm run setup` in the installation that it was started from",
+          );
+          break;
+        }
+        welcome.add(rank);
+        if (welcome.size === replicas) ready.resolve({ ok: true, workers });
+        break;
+      }
+      case "heartbeat":
+        break;
+      case "report":
+        if (rank === 0 && current?.id === message.value.trialId) await current.sink.report(message.value);
+        break;
+      case "ended": {
+        const trial = current;
+        if (trial === null || trial.id !== message.value.trialId) {
+          refuse(`the trainer ended trial ${message.value.trialId}, which it was not given`);
+          break;
+        }
+        trial.ends.set(rank, message.value);
+        if (!message.value.clean) clean = false;
+        const first = trial.ends.get(0);
+        if (trial.ends.size < replicas || first === undefined) break;
+        current = null;
+        trial.done.resolve({ type: "ended", ended: first });
+        break;
+      }
+    }
+  };
+
+  const sendStop = (trialId: string, reason: string): void => {
+    // A gang that is gone is told by its `ended`.
+    for (let rank = 0; rank < replicas; rank++)
+      gang.send(rank, { $case: "stop", value: { trialId, reason } }).catch(() => {});
+  };
+
+  const onLog = async (rank: number, stream: "stdout" | "stderr", text: string): Promise<void> => {
+    const line = replicas === 1 ? text : `[${rank}] ${text}`;
+    if (current !== null) await current.sink.log(stream, line);
+    else if (startLogSize < MAX_START_LOG) {
+      startLog.push({ stream, text: line });
+      startLogSize += line.length;
+    }
+  };
+
+  const onEnd = (end: GangEnded): void => {
+    // Why it failed often stands in what it printed last.
+    const printed = startLog
+      .map(({ text }) => text)
+      .join("")
+      .trimEnd()
+      .split("\n")
+      .slice(-3)
+      .join(" | ");
+    const atStart = welcome.size < replicas && printed !== "" ? `; it printed: ${printed}` : "";
+    const final =
+      refused === null
+        ? { ...end, message: oneLine(end.message + atStart) }
+        : { ...end, cause: GangEndCause.GANG_END_CAUSE_START_FAILED, message: refused };
+    clean = false;
+    ready.resolve({ ok: false, ended: final });
+    current?.done.resolve({ type: "lost", ended: final });
+    current = null;
+    ended.resolve(final);
+  };
+
+  const consume = async (): Promise<void> => {
+    for await (const event of gang.events) {
+      try {
+        if (event.type === "placed") workers = event.workers.toSorted((a, b) => a.rank - b.rank);
+        else if (event.type === "message") await onMessage(event.rank, event.message);
+        else if (event.type === "log") await onLog(event.rank, event.stream, event.text);
+        else onEnd(event.ended);
+      } catch (error) {
+        // The journal or the log can't be written: the trial has nowhere to go.
+        current?.done.reject(error);
+        current = null;
+        gang.kill();
+      }
+    }
+    onEnd(shutdown("the connection to the shim ended"));
+  };
+  consume().catch((error: unknown) => onEnd(shutdown(messageOf(error))));
+
+  return {
+    ready: ready.promise,
+    ended: ended.promise,
+    get clean() {
+      return clean;
+    },
+    async run(assign, sink) {
+      const first = assign(0);
+      const trial: CurrentTrial = { id: first.trialId, sink, done: deferred(), ends: new Map() };
+      current = trial;
+      // Handled below; a gang may be lost while the assignments are still on their way.
+      trial.done.promise.catch(() => {});
+      for (const { stream, text } of startLog) await sink.log(stream, text);
+      startLog = [];
+      startLogSize = 0;
+      for (let rank = 0; rank < replicas; rank++) {
+        // A gang that is gone is told by its `ended`.
+        await Promise.race([gang.send(rank, { $case: "assign", value: assign(rank) }).catch(() => {}), ended.promise]);
+      }
+      // The wish to stop may be older than the trial.
+      if (stopReason !== null && current === trial) sendStop(trial.id, stopReason);
+      if (current === trial && (await settlesWithin(ended.promise, 0))) {
+        trial.done.resolve({ type: "lost", ended: await ended.promise });
+      }
+      return trial.done.promise;
+    },
+    requestStop(reason) {
+      stopReason = reason;
+      if (current !== null) sendStop(current.id, reason);
+    },
+    async close(graceSeconds) {
+      gang.stop(graceSeconds);
+      if (await settlesWithin(ended.promise, graceSeconds * 1000 + KILL_MILLISECONDS)) return;
+      gang.kill();
+      await settlesWithin(ended.promise, KILL_MILLISECONDS);
+    },
+    kill: () => gang.kill(),
+  };
+}
+
+function shutdown(message: string): GangEnded {
+  return { cause: GangEndCause.GANG_END_CAUSE_SHUTDOWN, message };
+}
+
+/** A message of several lines as one. */
+export function oneLine(text: string): string {
+  return text.trim().replaceAll(/\s*[\r\n]+\s*/g, " | ");
+}
+
+/** Whether a trainer's word for it is a success. */
+export function outcomeName(outcome: TrialOutcome): "completed" | "stopped" | "failed" {
+  if (outcome === TrialOutcome.TRIAL_OUTCOME_COMPLETED) return "completed";
+  return outcome === TrialOutcome.TRIAL_OUTCOME_STOPPED ? "stopped" : "failed";
+}

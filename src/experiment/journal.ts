@@ -1,0 +1,182 @@
+/**
+ * The journal of a run: JSON lines, append-only, one writer. Each line ends with the CRC32C of all that stands before
+ * that field, so that a line which a crash cut short, or which was changed, is told from a whole one.
+ */
+import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
+import { crc32c } from "@node-rs/crc32";
+import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
+import { type Deferred, deferred } from "./deferred.ts";
+import { type JournalRecord, type RecordBody, recordSchema } from "./record.ts";
+
+const NEWLINE = 0x0a;
+const TRAILER = /,"crc32c":"([0-9a-f]{8})"}$/;
+/** Longest line that is believed; a record is some hundred bytes, the experiment's some thousand. */
+const MAX_LINE_BYTES = 16 * 1024 * 1024;
+
+export interface JournalContents {
+  /** Bytes of whole, valid records from the start. */
+  validBytes: number;
+  /** Sequence number of the last one; 0 if there is none. */
+  lastSeq: number;
+  /** What was found behind them, for a person; null if nothing. It is lost when the journal is written to again. */
+  torn: string | null;
+}
+
+export interface Journal {
+  /** Adds a record; it is written soon. Returns it with its number and time. */
+  append(body: RecordBody): JournalRecord;
+  /** Resolves when all records appended so far are on the disk; calls at the same time share one fsync. */
+  commit(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** One line of the file, with its newline. */
+export function encodeRecord(record: JournalRecord): string {
+  const text = JSON.stringify(record).slice(0, -1);
+  return `${text},"crc32c":"${crc32c(text).toString(16).padStart(8, "0")}"}\n`;
+}
+
+/**
+ * Reads a journal, handing each record to `onRecord`. A damaged end is reported in the result; damage with a valid record
+ * behind it can't come from a crash and throws RUN_REFUSED. A missing file is an empty journal.
+ */
+export async function readJournal(file: string, onRecord: (record: JournalRecord) => void): Promise<JournalContents> {
+  let validBytes = 0;
+  let lastSeq = 0;
+  let line = 0;
+  let bad: { line: number; reason: string } | null = null;
+  let rest: Buffer = Buffer.alloc(0);
+
+  const take = (bytes: Buffer): void => {
+    line++;
+    const decoded = decodeLine(bytes, lastSeq + 1);
+    if (bad !== null) {
+      if (isWholeLine(bytes)) {
+        const where = `${file}:${bad.line}: ${bad.reason}, and valid records follow`;
+        throw new DistmisError(
+          "RUN_REFUSED",
+          `${where}; the journal was damaged: restore it, or use another run folder`,
+        );
+      }
+    } else if (typeof decoded === "string") bad = { line, reason: decoded };
+    else {
+      onRecord(decoded);
+      lastSeq = decoded.seq;
+      validBytes += bytes.length + 1;
+    }
+  };
+
+  try {
+    for await (const chunk of createReadStream(file)) {
+      let data: Buffer = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      for (let end = data.indexOf(NEWLINE); end >= 0; end = data.indexOf(NEWLINE)) {
+        take(data.subarray(0, end));
+        data = data.subarray(end + 1);
+      }
+      rest = data;
+      if (rest.length > MAX_LINE_BYTES) {
+        throw new DistmisError(
+          "RUN_REFUSED",
+          `${file}:${line + 1}: expected a record, found a line of over ${MAX_LINE_BYTES} bytes`,
+        );
+      }
+    }
+  } catch (error) {
+    if (hasErrno(error, "ENOENT")) return { validBytes: 0, lastSeq: 0, torn: null };
+    if (error instanceof DistmisError) throw error;
+    throw new DistmisError("FILE_UNUSABLE", `${file}: can't be read: ${messageOf(error)}`, { cause: error });
+  }
+  if (rest.length > 0 && bad === null) bad = { line: line + 1, reason: "the last record was cut short" };
+  return { validBytes, lastSeq, torn: describeBad(bad) };
+}
+
+function describeBad(bad: { line: number; reason: string } | null): string | null {
+  return bad === null ? null : `line ${bad.line}: ${bad.reason}`;
+}
+
+function isWholeLine(bytes: Buffer): boolean {
+  return typeof checkedText(bytes.toString("utf8")) === "object";
+}
+
+function checkedText(text: string): { json: string } | string {
+  const trailer = TRAILER.exec(text);
+  if (trailer === null) return "expected a record that ends with its checksum";
+  const body = text.slice(0, trailer.index);
+  const found = crc32c(body).toString(16).padStart(8, "0");
+  return found === trailer[1] ? { json: `${body}}` } : `the checksum is ${trailer[1]}, the record's is ${found}`;
+}
+
+/** The record, or what is wrong with the line. */
+function decodeLine(bytes: Buffer, expectedSeq: number): JournalRecord | string {
+  const checked = checkedText(bytes.toString("utf8"));
+  if (typeof checked === "string") return checked;
+  const parsed = recordSchema.safeParse(JSON.parse(checked.json));
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const what = issue === undefined ? "" : `: ${issue.path.join(".")}: ${issue.message}`;
+    throw new DistmisError("RUN_REFUSED", `journal record ${expectedSeq} is not of this version of distmis${what}`);
+  }
+  return parsed.data.seq === expectedSeq ? parsed.data : `expected record ${expectedSeq}, found ${parsed.data.seq}`;
+}
+
+/** Opens a journal for writing behind what {@link readJournal} found valid; a torn end is cut off. */
+export async function openJournal(file: string, contents: JournalContents): Promise<Journal> {
+  const handle = await open(file, "a", 0o644);
+  if (contents.torn !== null) {
+    await handle.truncate(contents.validBytes);
+    await handle.datasync();
+  }
+  let { lastSeq: seq } = contents;
+  let lines: string[] = [];
+  let waiting: Deferred<void>[] = [];
+  let pump: Promise<void> | null = null;
+  let failure: DistmisError | null = null;
+
+  const write = async (): Promise<void> => {
+    while (lines.length > 0 || waiting.length > 0) {
+      const text = lines.join("");
+      const toTell = waiting;
+      lines = [];
+      waiting = [];
+      try {
+        if (failure !== null) throw failure;
+        if (text !== "") await handle.appendFile(text);
+        if (toTell.length > 0) await handle.datasync();
+        for (const { resolve } of toTell) resolve();
+      } catch (error) {
+        // A record may be half written: nothing may follow it.
+        failure ??= new DistmisError("FILE_UNUSABLE", `${file}: can't be written: ${messageOf(error)}`, {
+          cause: error,
+        });
+        for (const { reject } of toTell) reject(failure);
+      }
+    }
+  };
+  const kick = (): void => {
+    pump ??= Promise.resolve()
+      .then(write)
+      .finally(() => {
+        pump = null;
+      });
+  };
+
+  return {
+    append(body) {
+      const record: JournalRecord = { seq: ++seq, time: new Date().toISOString(), ...body };
+      lines.push(encodeRecord(record));
+      kick();
+      return record;
+    },
+    commit() {
+      const done = deferred();
+      waiting.push(done);
+      kick();
+      return done.promise;
+    },
+    async close() {
+      while (pump !== null) await pump;
+      await handle.close();
+    },
+  };
+}

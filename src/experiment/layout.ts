@@ -1,0 +1,18 @@
+/** Where things lie in a run folder. */
+import path from "node:path";
+
+export const runFiles = {
+  journal: (runDir: string): string => path.join(runDir, "journal.jsonl"),
+  lock: (runDir: string): string => path.join(runDir, "run.lock"),
+  experiment: (runDir: string): string => path.join(runDir, "experiment.yaml"),
+  resultsCsv: (runDir: string): string => path.join(runDir, "results.csv"),
+  resultsJsonl: (runDir: string): string => path.join(runDir, "results.jsonl"),
+  trial: (runDir: string, trial: string): string => path.join(runDir, "trials", trial),
+  trialLog: (runDir: string, trial: string): string => path.join(runDir, "trials", trial, "trainer.log"),
+  trialConfig: (runDir: string, trial: string): string => path.join(runDir, "trials", trial, "config.json"),
+};
+
+/** Readable, sortable, stable: the number of the trial in the order of the search, from 1. */
+export function trialId(number: number): string {
+  return String(number).padStart(4, "0");
+}

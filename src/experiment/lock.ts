@@ -1,0 +1,149 @@
+/**
+ * One orchestrator a run folder: a lock file that names the host and process that hold it. The lock of a process that
+ * has died is taken over: at once on the same host, after a minute without a sign of life from another one.
+ */
+import { randomUUID } from "node:crypto";
+import { link, readFile, rename, stat, unlink, utimes, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { z } from "zod";
+import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
+
+const BEAT_MILLISECONDS = 5_000;
+/** Twelve beats: a busy network file system may delay some. */
+const SILENT_MILLISECONDS = 60_000;
+const TAKE_OVER_TRIES = 5;
+
+const ownerSchema = z.object({
+  host: z.string(),
+  pid: z.int(),
+  /** Start of the process in clock ticks since boot, and that boot: a process id alone may have been given again. */
+  startTicks: z.string(),
+  bootId: z.string(),
+  /** Tells this lock from any other. */
+  token: z.string(),
+  since: z.string(),
+});
+type Owner = z.output<typeof ownerSchema>;
+
+export interface RunLock {
+  /** Aborts if the lock was taken away, after this process was silent for a minute. */
+  readonly lost: AbortSignal;
+  release(): Promise<void>;
+}
+
+/** Takes the lock `file`. Throws RUN_REFUSED, naming host and pid, while another process holds it. */
+export async function lockRun(file: string): Promise<RunLock> {
+  const mine: Owner = {
+    host: hostname(),
+    pid: process.pid,
+    startTicks: (await startTicks(process.pid)) ?? "",
+    bootId: await bootId(),
+    token: randomUUID(),
+    since: new Date().toISOString(),
+  };
+  const draft = `${file}.${mine.token}`;
+  await writeFile(draft, `${JSON.stringify(mine)}\n`, { flag: "wx" });
+  try {
+    for (let attempt = 0; attempt < TAKE_OVER_TRIES; attempt++) {
+      // A hard link is made by one process only, also on NFS.
+      if (await linked(draft, file)) return heldLock(file, mine);
+      await takeOver(file, draft);
+    }
+  } finally {
+    await unlink(draft).catch(() => {});
+  }
+  throw new DistmisError("RUN_REFUSED", `${file}: other processes take this lock all the time; try again`);
+}
+
+async function linked(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if (hasErrno(error, "EEXIST")) return false;
+    throw error;
+  }
+}
+
+/** Removes the lock of a dead owner; throws RUN_REFUSED if the owner lives. */
+async function takeOver(file: string, draft: string): Promise<void> {
+  const owner = await readOwner(file);
+  if (owner === null) return;
+  if (await isAlive(owner, file, draft)) {
+    throw new DistmisError(
+      "RUN_REFUSED",
+      `${file}: this run is worked on by process ${owner.pid} on host ${owner.host} since ${owner.since}; ` +
+        `wait for it, stop it (kill ${owner.pid} there), or use another run folder`,
+    );
+  }
+  const moved = `${draft}.old`;
+  try {
+    await rename(file, moved);
+  } catch (error) {
+    if (hasErrno(error, "ENOENT")) return;
+    throw error;
+  }
+  // Another process may have been faster, and this is its new lock: it goes back.
+  if ((await readOwner(moved))?.token !== owner.token) await linked(moved, file);
+  await unlink(moved);
+}
+
+async function readOwner(file: string): Promise<Owner | null> {
+  try {
+    return ownerSchema.parse(JSON.parse(await readFile(file, "utf8")));
+  } catch (error) {
+    if (hasErrno(error, "ENOENT")) return null;
+    throw new DistmisError(
+      "RUN_REFUSED",
+      `${file}: not a lock of distmis (${messageOf(error)}); remove it if no run works here`,
+    );
+  }
+}
+
+async function isAlive(owner: Owner, file: string, draft: string): Promise<boolean> {
+  if (owner.host === hostname()) {
+    return owner.bootId === (await bootId()) && owner.startTicks === ((await startTicks(owner.pid)) ?? "gone");
+  }
+  // Both times are the file server's, whatever the hosts' clocks say: the draft was written just now.
+  const [held, now] = await Promise.all([stat(file), stat(draft)]);
+  return now.mtimeMs - held.mtimeMs < SILENT_MILLISECONDS;
+}
+
+/** Field 22 of /proc/PID/stat; null if there is no such process or it is a zombie. */
+async function startTicks(pid: number): Promise<string | null> {
+  try {
+    const text = await readFile(`/proc/${pid}/stat`, "utf8");
+    // The second field, the name, may hold anything but ends with the last parenthesis.
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" ? null : (fields[19] ?? null);
+  } catch {
+    return null;
+  }
+}
+
+async function bootId(): Promise<string> {
+  return readFile("/proc/sys/kernel/random/boot_id", "utf8").then(
+    (text) => text.trim(),
+    () => "",
+  );
+}
+
+function heldLock(file: string, mine: Owner): RunLock {
+  const lost = new AbortController();
+  const beat = async (): Promise<void> => {
+    const owner = await readOwner(file);
+    if (owner?.token === mine.token) await utimes(file, new Date(), new Date());
+    else lost.abort(new DistmisError("RUN_REFUSED", `${file}: the lock was taken over by ${owner?.host ?? "nobody"}`));
+  };
+  // An error is a file server that is away for a while: the next beat sees.
+  const timer = setInterval(() => void beat().catch(() => {}), BEAT_MILLISECONDS);
+  timer.unref();
+  return {
+    lost: lost.signal,
+    async release() {
+      clearInterval(timer);
+      const owner = await readOwner(file).catch(() => null);
+      if (owner?.token === mine.token) await unlink(file).catch(() => {});
+    },
+  };
+}

@@ -1,0 +1,73 @@
+/** The records of the journal: everything that a run must not forget, as zod schemas and their types. */
+import { z } from "zod";
+import { experimentSchema } from "../config/index.ts";
+
+/** Version of the journal's format; raised when an older program could not read it. */
+export const JOURNAL_VERSION = 1;
+
+const trial = z.string().min(1);
+const attempt = z.int().min(1);
+// JSON has no NaN: a metric that is not a number is written as null.
+const metrics = z.record(
+  z.string(),
+  z
+    .number()
+    .nullable()
+    .transform((value) => value ?? Number.NaN),
+);
+const process = { host: z.string(), pid: z.int() };
+
+const recordBodySchema = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("run_started"), version: z.int(), experiment: experimentSchema, ...process }),
+  z.object({ type: z.literal("run_continued"), experiment: experimentSchema, ...process }),
+  z.object({
+    type: z.literal("trial_created"),
+    trial,
+    parameters: z.record(z.string(), z.union([z.number(), z.string(), z.boolean()])),
+  }),
+  z.object({
+    type: z.literal("attempt_started"),
+    trial,
+    attempt,
+    nodes: z.array(z.string()),
+    gpus: z.array(z.string()),
+  }),
+  z.object({
+    type: z.literal("epoch"),
+    trial,
+    attempt,
+    epoch: z.int().min(1),
+    epochs: z.int().min(0),
+    metrics,
+    seconds: z.number(),
+    volumesPerSecond: z.number(),
+    peakResidentBytes: z.number(),
+    checkpoint: z.string(),
+  }),
+  /** The attempt is over, the trial is not: it waits for another one. */
+  z.object({
+    type: z.literal("attempt_ended"),
+    trial,
+    attempt,
+    /** `lost` counts as a failure of the trial's machine, `interrupted` counts as nothing. */
+    cause: z.enum(["lost", "interrupted"]),
+    error: z.string(),
+  }),
+  z.object({
+    type: z.literal("trial_ended"),
+    trial,
+    attempt,
+    state: z.enum(["completed", "failed"]),
+    metrics,
+    error: z.string().nullable(),
+  }),
+  z.object({ type: z.literal("run_ended"), state: z.enum(["finished", "interrupted"]) }),
+]);
+
+const headerSchema = z.object({ seq: z.int().min(1), time: z.iso.datetime() });
+
+export const recordSchema = z.intersection(headerSchema, recordBodySchema);
+
+export type RecordBody = z.output<typeof recordBodySchema>;
+/** A body with its place in the journal: sequence number from 1 and time (ISO 8601, UTC). */
+export type JournalRecord = z.output<typeof headerSchema> & RecordBody;

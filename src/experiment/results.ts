@@ -1,0 +1,152 @@
+/** The results of a run: one row a trial, ranked; and the files that hold them. */
+import { stringify } from "csv-stringify/sync";
+import writeFileAtomic from "write-file-atomic";
+import type { Experiment, Parameters } from "../config/index.ts";
+import { runFiles } from "./layout.ts";
+import { bestEpoch, type RunState, type TrialState } from "./state.ts";
+
+/** What a trial came to. */
+export interface TrialSummary {
+  trial: string;
+  state: TrialState["state"];
+  parameters: Parameters;
+  /** Epochs that were reported, and how many there were to be. */
+  epoch: number;
+  epochs: number;
+  /** The best value of the search's metric and where it was reached; the checkpoint is relative to `dir`, or empty. */
+  best: { value: number; epoch: number; checkpoint: string } | null;
+  /** The last report's metrics, and what the task handed back at its end. */
+  metrics: Record<string, number>;
+  /** Wall time over all attempts. */
+  seconds: number;
+  nodes: string[];
+  gpus: string[];
+  attempts: number;
+  error: string | null;
+  /** Folder of the trial, absolute. */
+  dir: string;
+}
+
+export interface RunResults {
+  state: "finished" | "interrupted";
+  runDir: string;
+  /** What ranks the trials. */
+  metric: string;
+  mode: "max" | "min";
+  /** Best first: by the best value of the metric, ties by id; trials without a value come last. */
+  trials: TrialSummary[];
+  /** The first of `trials` if it has a value. */
+  best: TrialSummary | null;
+}
+
+/** The trials of a run as a table, best first. */
+export function rankedSummaries(state: RunState, experiment: Experiment, runDir: string): TrialSummary[] {
+  const { mode } = experiment.search;
+  const summaries = [...state.trials.values()].map((trial): TrialSummary => {
+    const { id, parameters, epoch, epochs, seconds, nodes, gpus, attempts, error } = trial;
+    return {
+      trial: id,
+      state: trial.state,
+      parameters,
+      epoch,
+      epochs,
+      best: bestEpoch(trial, mode),
+      metrics: { ...trial.lastMetrics, ...trial.finalMetrics },
+      seconds,
+      nodes,
+      gpus,
+      attempts,
+      error,
+      dir: runFiles.trial(runDir, id),
+    };
+  });
+  return summaries.toSorted((a, b) => compare(a, b, mode));
+}
+
+function compare(a: TrialSummary, b: TrialSummary, mode: "max" | "min"): number {
+  const byId = a.trial.length - b.trial.length || (a.trial < b.trial ? -1 : 1);
+  if (a.best === null || b.best === null) return Number(a.best === null) - Number(b.best === null) || byId;
+  const difference = a.best.value - b.best.value;
+  return (mode === "max" ? -difference : difference) || byId;
+}
+
+/** results.csv: a column for each parameter and metric, empty where a trial has none. */
+export function toCsv(trials: readonly TrialSummary[], metric: string): string {
+  const parameters = union(trials.map((trial) => trial.parameters));
+  const metrics = union(trials.map((trial) => trial.metrics));
+  const header = ["trial", "state", ...parameters, "epochs", `best_${metric}`, "best_epoch"];
+  header.push(...metrics.map((name) => `last_${name}`), "seconds", "node", "gpus", "attempts", "error");
+  const rows = trials.map((trial) => [
+    trial.trial,
+    trial.state,
+    ...parameters.map((name) => cell(trial.parameters[name])),
+    cell(trial.epoch),
+    cell(trial.best?.value),
+    cell(trial.best?.epoch),
+    ...metrics.map((name) => cell(trial.metrics[name])),
+    trial.seconds.toFixed(3),
+    trial.nodes.join(" "),
+    trial.gpus.join(" "),
+    cell(trial.attempts),
+    trial.error ?? "",
+  ]);
+  return stringify([header, ...rows]);
+}
+
+function cell(value: string | number | boolean | undefined): string {
+  return value === undefined ? "" : String(value);
+}
+
+function union(objects: readonly Record<string, unknown>[]): string[] {
+  return [...new Set(objects.flatMap((object) => Object.keys(object)))];
+}
+
+/** results.jsonl: one trial a line; what is not a number is null. */
+export function toJsonLines(trials: readonly TrialSummary[]): string {
+  return trials.map((trial) => `${JSON.stringify(trial)}\n`).join("");
+}
+
+export interface ResultsWriter {
+  /** The results have changed: they are written soon, at most once a second. */
+  changed(): void;
+  /** Writes what has changed and ends. Throws what went wrong with the last write. */
+  close(): Promise<void>;
+}
+
+/** At ten thousand trials a file is some megabytes: more often than this would be all that we do. */
+const WRITE_INTERVAL_MILLISECONDS = 1_000;
+
+/** Keeps results.csv and results.jsonl up to date, each replaced as a whole. */
+export function createResultsWriter(runDir: string, metric: string, summaries: () => TrialSummary[]): ResultsWriter {
+  let timer: NodeJS.Timeout | null = null;
+  let dirty = false;
+  let writing: Promise<void> = Promise.resolve();
+  let failure: unknown = null;
+
+  const write = async (): Promise<void> => {
+    if (!dirty) return;
+    dirty = false;
+    const trials = summaries();
+    try {
+      await writeFileAtomic(runFiles.resultsCsv(runDir), toCsv(trials, metric));
+      await writeFileAtomic(runFiles.resultsJsonl(runDir), toJsonLines(trials));
+      failure = null;
+    } catch (error) {
+      failure = error;
+    }
+  };
+  return {
+    changed() {
+      dirty = true;
+      timer ??= setTimeout(() => {
+        timer = null;
+        writing = writing.then(write);
+      }, WRITE_INTERVAL_MILLISECONDS);
+    },
+    async close() {
+      if (timer !== null) clearTimeout(timer);
+      await writing.then(write);
+      if (failure !== null) throw failure;
+    },
+  };
+}

@@ -1,0 +1,238 @@
+/** The orchestrator: experiment -> trials -> assignments -> results, with the journal as its memory. */
+import { access } from "node:fs/promises";
+import path from "node:path";
+import type { Cluster } from "../cluster/types.ts";
+import { type Experiment, gridSize } from "../config/index.ts";
+import { DistmisError, messageOf } from "../errors/index.ts";
+import { runAttempt } from "./attempt.ts";
+import { createEventQueue } from "./event-queue.ts";
+import type { RunEvent } from "./events.ts";
+import { runLanes } from "./lanes.ts";
+import { runFiles, trialId } from "./layout.ts";
+import { planPlacement } from "./placement.ts";
+import { createResultsWriter, type RunResults, rankedSummaries } from "./results.ts";
+import { openRun, type RunFolder } from "./run-folder.ts";
+import { createSearcher } from "./search.ts";
+import { bestEpoch, type TrialState } from "./state.ts";
+
+export interface RunOptions {
+  /** Folder of the run, on a file system that all nodes share; created if need be. */
+  runDir: string;
+  /** Stops the run: running trials end after their step, with a checkpoint. The same call continues it later. */
+  signal?: AbortSignal;
+  /** Stops it at once: every trainer is killed. */
+  killSignal?: AbortSignal;
+  /** Seconds that running trials have after `signal` before they are killed; default 10. */
+  stopGraceSeconds?: number;
+}
+
+/** A run that goes on. Iterate it (once) for its events; a consumer that is slow slows the run down. */
+export interface Run extends AsyncIterable<RunEvent> {
+  /** Absolute. */
+  readonly runDir: string;
+  /** Resolves at its end, also when it was stopped. Rejects if it can't go on; the iteration throws the same error. */
+  readonly results: Promise<RunResults>;
+}
+
+/**
+ * Runs the trials of an experiment, or continues what lies in the run folder: trials that have ended are not run again,
+ * a finished run is only shown, and `cluster`, if it is a function, is not called for it.
+ *
+ * Errors: RUN_REFUSED (folder in use or of another experiment), FILE_UNUSABLE, PLACEMENT_REFUSED (with what is missing),
+ * CLUSTER_UNAVAILABLE, TRAINER_FAILED (no trainer could be started). Failing trials are results, not errors.
+ */
+export function runExperiment(
+  cluster: Cluster | (() => Promise<Cluster>),
+  experiment: Experiment,
+  options: RunOptions,
+): Run {
+  const runDir = path.resolve(options.runDir);
+  const queue = createEventQueue<RunEvent>();
+  const connect = typeof cluster === "function" ? cluster : async () => cluster;
+  const results = execute(connect, experiment, { ...options, runDir }, queue.push);
+  results.then(
+    () => queue.end(),
+    (error: unknown) => queue.end(error),
+  );
+  return { runDir, results, [Symbol.asyncIterator]: () => queue[Symbol.asyncIterator]() };
+}
+
+type Emit = (event: RunEvent) => Promise<void>;
+
+async function execute(
+  connect: () => Promise<Cluster>,
+  experiment: Experiment,
+  options: RunOptions,
+  emit: Emit,
+): Promise<RunResults> {
+  const { runDir } = options;
+  const begin = Date.now();
+  const folder = await openRun(runDir, experiment);
+  try {
+    await announce(folder, experiment, emit);
+    if (!folder.state.finished) await work(folder, connect, experiment, options, emit);
+    const results = resultsOf(folder, experiment);
+    await emit({
+      type: "run_ended",
+      time: new Date().toISOString(),
+      state: results.state,
+      best: results.best?.trial ?? null,
+      completed: results.trials.filter((trial) => trial.state === "completed").length,
+      failed: results.trials.filter((trial) => trial.state === "failed").length,
+      seconds: (Date.now() - begin) / 1000,
+    });
+    return results;
+  } finally {
+    await folder.close();
+  }
+}
+
+async function announce(folder: RunFolder, experiment: Experiment, emit: Emit): Promise<void> {
+  const { metric, mode, space } = experiment.search;
+  const time = new Date().toISOString();
+  await emit({
+    type: "run_started",
+    time,
+    name: experiment.name,
+    runDir: folder.dir,
+    trials: gridSize(space),
+    endedBefore: [...folder.state.trials.values()].filter(hasEnded).length,
+    continued: folder.continued,
+    metric,
+    mode,
+  });
+  if (folder.torn !== null) {
+    const text = `${runFiles.journal(folder.dir)}: dropped its last record (${folder.torn}), left over from a crash`;
+    await emit({ type: "log", time, trial: null, stream: "distmis", text });
+  }
+}
+
+function hasEnded(trial: TrialState): boolean {
+  return trial.state === "completed" || trial.state === "failed";
+}
+
+function resultsOf(folder: RunFolder, experiment: Experiment): RunResults {
+  const { metric, mode } = experiment.search;
+  const trials = rankedSummaries(folder.state, experiment, folder.dir);
+  const [first] = trials;
+  return {
+    state: folder.state.finished ? "finished" : "interrupted",
+    runDir: folder.dir,
+    metric,
+    mode,
+    trials,
+    best: first !== undefined && first.best !== null ? first : null,
+  };
+}
+
+async function work(
+  folder: RunFolder,
+  connect: () => Promise<Cluster>,
+  experiment: Experiment,
+  options: RunOptions,
+  emit: Emit,
+): Promise<void> {
+  await checkInputs(experiment);
+  const never = new AbortController().signal;
+  const stop = AbortSignal.any([options.signal ?? never, folder.lockLost]);
+  const kill = AbortSignal.any([options.killSignal ?? never, folder.lockLost]);
+  const writer = createResultsWriter(folder.dir, experiment.search.metric, () =>
+    rankedSummaries(folder.state, experiment, folder.dir),
+  );
+  try {
+    await searchAll(folder, connect, experiment, { ...options, signal: stop, killSignal: kill }, emit, writer.changed);
+    folder.lockLost.throwIfAborted();
+    const all = [...folder.state.trials.values()];
+    const finished = all.length > 0 && all.every(hasEnded) && !stop.aborted && !kill.aborted;
+    folder.record({ type: "run_ended", state: finished ? "finished" : "interrupted" });
+    await folder.commit();
+    writer.changed();
+  } finally {
+    await writer.close();
+  }
+}
+
+async function searchAll(
+  folder: RunFolder,
+  connect: () => Promise<Cluster>,
+  experiment: Experiment,
+  {
+    signal: stop,
+    killSignal: kill,
+    stopGraceSeconds = 10,
+  }: RunOptions & { signal: AbortSignal; killSignal: AbortSignal },
+  emit: Emit,
+  changed: () => void,
+): Promise<void> {
+  const { trials } = folder.state;
+  const searcher = createSearcher(experiment, trials.size);
+  for (const trial of trials.values()) if (hasEnded(trial)) await tell(trial);
+  /** Known trials that are to be run: unfinished ones of before, and those whose gang was lost. */
+  const waiting = [...trials.values()].filter((trial) => !hasEnded(trial));
+  if (waiting.length + searcher.remaining() === 0 || stop.aborted) return;
+
+  const cluster = await connect();
+  const placement = await planPlacement(cluster, experiment.resources);
+  const { cpus = 0, gpus = 0 } = placement.request.perReplica ?? {};
+  const time = new Date().toISOString();
+  const concurrency = Math.min(placement.capacity, waiting.length + searcher.remaining());
+  await emit({ type: "run_placed", time, concurrency, cpus, gpus });
+
+  async function tell(trial: TrialState): Promise<void> {
+    const value = bestEpoch(trial, experiment.search.mode)?.value ?? null;
+    await searcher.tell(trial.id, { state: trial.state === "completed" ? "completed" : "failed", value });
+  }
+  async function take(): Promise<TrialState | null> {
+    const again = waiting.shift();
+    if (again !== undefined) return again;
+    const id = trialId(trials.size + 1);
+    const parameters = await searcher.ask(id);
+    if (parameters === null) return null;
+    folder.record({ type: "trial_created", trial: id, parameters });
+    return trials.get(id) ?? null;
+  }
+  await runLanes<TrialState>(
+    cluster,
+    {
+      remaining: () => waiting.length + searcher.remaining(),
+      take,
+      async run(session, workers, trial, stopping) {
+        const verdict = await runAttempt({ folder, experiment, emit, stopping }, session, workers, trial);
+        if (verdict === "ended") {
+          await tell(trial);
+          changed();
+        }
+        return verdict;
+      },
+      putBack: (trial) => void waiting.unshift(trial),
+      warn: (text) => emit({ type: "log", time: new Date().toISOString(), trial: null, stream: "distmis", text }),
+    },
+    {
+      name: experiment.name,
+      placement,
+      placementDeadline: experiment.resources.placement_deadline,
+      maxStartFailures: experiment.failure.max_failures,
+      stop,
+      kill,
+      stopGraceSeconds,
+    },
+  );
+}
+
+/** What every trial would fail for, found before the first one starts. */
+async function checkInputs({ data, trainer }: Experiment): Promise<void> {
+  const check = async (field: string, file: string, hint: string): Promise<void> => {
+    try {
+      await access(file);
+    } catch (error) {
+      throw new DistmisError("FILE_UNUSABLE", `${field}: ${file} can't be read: ${messageOf(error)}; ${hint}`, {
+        cause: error,
+      });
+    }
+  };
+  if (trainer.module !== undefined)
+    await check("trainer.module", trainer.module, "expected a module that exports a task");
+  else if (data !== undefined) {
+    await check("data.dir", path.join(data.dir, "info.json"), "make the TFRecords with `distmis tfrecord`");
+  }
+}

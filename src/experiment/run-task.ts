@@ -1,0 +1,89 @@
+/** One task on one gang, outside any search: how the best model is measured on the test split. */
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+import type { Cluster } from "../cluster/types.ts";
+import type { ResourcesConfig, TrialConfig } from "../config/index.ts";
+import { DistmisError } from "../errors/index.ts";
+import { GangEndCause } from "../generated/distmis/v1/cluster.ts";
+import { oneLine, openGangSession, outcomeName } from "./gang-session.ts";
+import { planPlacement } from "./placement.ts";
+import { openTrialLog } from "./trial-files.ts";
+
+export interface TaskOptions {
+  /** The trial's configuration, for example config.json of its folder. */
+  config: TrialConfig;
+  /** `evaluate`, or the absolute path of a module that exports a task. */
+  task: string;
+  /** The task's own input: for `evaluate` which checkpoint and which split. Must survive JSON. */
+  taskInput?: unknown;
+  /** Folder that the task may read and write; its output is appended to trainer.log there. */
+  trialDir: string;
+  /** Default: those of `config`. */
+  resources?: ResourcesConfig;
+  /** Kills the gang. */
+  signal?: AbortSignal;
+}
+
+const CLOSE_GRACE_SECONDS = 5;
+
+/**
+ * Starts a gang, gives it one task and returns the metrics that the task hands back.
+ *
+ * @throws DistmisError PLACEMENT_REFUSED, TRIAL_FAILED (the task said so), TRAINER_FAILED (its process was lost),
+ * CLUSTER_UNAVAILABLE, INTERRUPTED.
+ */
+export async function runTask(cluster: Cluster, options: TaskOptions): Promise<Record<string, number>> {
+  const { config, task, signal } = options;
+  const resources = options.resources ?? config.resources;
+  const trialDir = path.resolve(options.trialDir);
+  const trialId = path.basename(trialDir);
+  signal?.throwIfAborted();
+  const { request } = await planPlacement(cluster, resources);
+  await mkdir(trialDir, { recursive: true });
+  const logFile = path.join(trialDir, "trainer.log");
+  const log = await openTrialLog(logFile);
+  const session = openGangSession(cluster, {
+    name: `${config.name}-${path.parse(task).name}`,
+    request,
+    placementDeadlineSeconds: resources.placement_deadline,
+  });
+  const kill = (): void => session.kill();
+  signal?.addEventListener("abort", kill, { once: true });
+  try {
+    const ready = await session.ready;
+    if (!ready.ok) throw lostError(ready.ended.cause, ready.ended.message, signal);
+    const end = await session.run(
+      (rank) => ({
+        trialId,
+        attempt: 1,
+        task,
+        configJson: JSON.stringify(config),
+        trialDir,
+        rank,
+        replicas: request.replicas,
+        taskJson: options.taskInput === undefined ? "" : JSON.stringify(options.taskInput),
+      }),
+      { report: async () => {}, log: (_stream, text) => log.write(text) },
+    );
+    if (end.type === "lost") throw lostError(end.ended.cause, `${end.ended.message}; log: ${logFile}`, signal);
+    if (outcomeName(end.ended.outcome) !== "completed") {
+      throw new DistmisError("TRIAL_FAILED", `${task}: ${oneLine(end.ended.errorMessage)}; log: ${logFile}`);
+    }
+    return end.ended.metrics;
+  } finally {
+    signal?.removeEventListener("abort", kill);
+    await session.close(CLOSE_GRACE_SECONDS);
+    await log.close();
+  }
+}
+
+function lostError(cause: GangEndCause, message: string, signal: AbortSignal | undefined): DistmisError {
+  if (signal?.aborted === true) return new DistmisError("INTERRUPTED", "stopped by the user");
+  if (cause === GangEndCause.GANG_END_CAUSE_REFUSED || cause === GangEndCause.GANG_END_CAUSE_PLACEMENT_DEADLINE) {
+    return new DistmisError("PLACEMENT_REFUSED", message);
+  }
+  return new DistmisError(
+    cause === GangEndCause.GANG_END_CAUSE_SHUTDOWN ? "CLUSTER_UNAVAILABLE" : "TRAINER_FAILED",
+    message,
+  );
+}

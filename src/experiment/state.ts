@@ -1,0 +1,149 @@
+/** The state of a run as the fold of its journal: the same function serves the live run and the one that continues. */
+import type { Experiment, Parameters } from "../config/index.ts";
+import type { JournalRecord } from "./record.ts";
+
+export interface TrialState {
+  readonly id: string;
+  readonly parameters: Parameters;
+  state: "waiting" | "running" | "completed" | "failed";
+  /** How often it was started. */
+  attempts: number;
+  /** How often it was lost by a fault of a machine. */
+  failures: number;
+  /** The last epoch that was reported, and how many there are. */
+  epoch: number;
+  epochs: number;
+  /** The search's metric by epoch, with the checkpoint of that epoch; a later attempt replaces what it repeats. */
+  values: Map<number, { value: number; checkpoint: string }>;
+  /** The last report's metrics. */
+  lastMetrics: Record<string, number>;
+  /** What the task handed back at its end. */
+  finalMetrics: Record<string, number>;
+  /** Wall time over all attempts, in seconds. */
+  seconds: number;
+  nodes: string[];
+  gpus: string[];
+  error: string | null;
+}
+
+export interface RunState {
+  experiment: Experiment | null;
+  trials: Map<string, TrialState>;
+  /** Set by the end of a run in which every trial has ended. */
+  finished: boolean;
+  /** ISO 8601; empty before the first record. */
+  startedAt: string;
+}
+
+export function emptyState(): RunState {
+  return { experiment: null, trials: new Map(), finished: false, startedAt: "" };
+}
+
+/** Applies one record. */
+export type Reducer = (record: JournalRecord) => void;
+
+/** The function that applies records to `state`. */
+export function createReducer(state: RunState): Reducer {
+  // When the running attempt was last heard of; what follows until the next record is not known if we die.
+  const lastHeard = new Map<string, number>();
+  const trialOf = (id: string): TrialState => {
+    const trial = state.trials.get(id);
+    if (trial === undefined) throw new Error(`the journal speaks of trial ${id} before it creates it`);
+    return trial;
+  };
+  const clock = (trial: TrialState, time: string): void => {
+    const now = Date.parse(time);
+    trial.seconds += Math.max(0, now - (lastHeard.get(trial.id) ?? now)) / 1000;
+    lastHeard.set(trial.id, now);
+  };
+  return (record) => {
+    switch (record.type) {
+      case "run_started":
+        state.experiment = record.experiment;
+        state.startedAt = record.time;
+        break;
+      case "run_continued":
+        state.experiment = record.experiment;
+        state.finished = false;
+        for (const trial of state.trials.values()) if (trial.state === "running") trial.state = "waiting";
+        break;
+      case "trial_created":
+        state.trials.set(record.trial, newTrial(record.trial, record.parameters));
+        break;
+      case "attempt_started": {
+        const trial = trialOf(record.trial);
+        lastHeard.delete(trial.id);
+        clock(trial, record.time);
+        trial.state = "running";
+        trial.attempts = record.attempt;
+        trial.nodes = record.nodes;
+        trial.gpus = record.gpus;
+        break;
+      }
+      case "epoch": {
+        const trial = trialOf(record.trial);
+        clock(trial, record.time);
+        trial.epoch = record.epoch;
+        trial.epochs = record.epochs;
+        trial.lastMetrics = record.metrics;
+        const value = record.metrics[state.experiment?.search.metric ?? ""];
+        if (value !== undefined) trial.values.set(record.epoch, { value, checkpoint: record.checkpoint });
+        break;
+      }
+      case "attempt_ended": {
+        const trial = trialOf(record.trial);
+        clock(trial, record.time);
+        trial.state = "waiting";
+        if (record.cause === "lost") trial.failures++;
+        trial.error = record.cause === "lost" ? record.error : trial.error;
+        break;
+      }
+      case "trial_ended": {
+        const trial = trialOf(record.trial);
+        clock(trial, record.time);
+        lastHeard.delete(trial.id);
+        trial.state = record.state;
+        trial.finalMetrics = record.metrics;
+        trial.error = record.error;
+        break;
+      }
+      case "run_ended":
+        state.finished = record.state === "finished";
+        break;
+    }
+  };
+}
+
+function newTrial(id: string, parameters: Parameters): TrialState {
+  return {
+    id,
+    parameters,
+    state: "waiting",
+    attempts: 0,
+    failures: 0,
+    epoch: 0,
+    epochs: 0,
+    values: new Map(),
+    lastMetrics: {},
+    finalMetrics: {},
+    seconds: 0,
+    nodes: [],
+    gpus: [],
+    error: null,
+  };
+}
+
+/** The epoch with the best value of the metric; the earliest of equal ones; null if there is none that is a number. */
+export function bestEpoch(
+  trial: TrialState,
+  mode: "max" | "min",
+): { epoch: number; value: number; checkpoint: string } | null {
+  let best: { epoch: number; value: number; checkpoint: string } | null = null;
+  const epochs = [...trial.values].toSorted(([a], [b]) => a - b);
+  for (const [epoch, { value, checkpoint }] of epochs) {
+    if (Number.isNaN(value)) continue;
+    if (best === null || (mode === "max" ? value > best.value : value < best.value))
+      best = { epoch, value, checkpoint };
+  }
+  return best;
+}

@@ -1,0 +1,57 @@
+/**
+ * distmis for programs: make data, connect to a cluster, define an experiment, iterate over its events, get the best model.
+ *
+ * ```ts
+ * const cluster = await connect({ gpus: 2 });
+ * try {
+ *   const run = runExperiment(cluster, await loadExperiment("exp.yaml"), { runDir: "runs/exp" });
+ *   for await (const event of run) if (event.type === "trial_ended") console.log(event.trial, event.best?.value);
+ *   console.log((await run.results).best?.dir);
+ * } finally {
+ *   await cluster.close();
+ * }
+ * ```
+ */
+export { type Cluster, type ConnectOptions, connect } from "./cluster/index.ts";
+export {
+  defineExperiment,
+  type Experiment,
+  type ExperimentInput,
+  type LoadOptions,
+  loadExperiment,
+  type Parameters,
+  type ParameterValue,
+  type ResourcesConfig,
+  type TrialConfig,
+  trialConfig,
+} from "./config/index.ts";
+export { makePhantom, writeTfrecords } from "./data/index.ts";
+export { DistmisError, type ErrorCode } from "./errors/index.ts";
+export {
+  type EpochEnded,
+  type LogLine,
+  type Run,
+  type RunEnded,
+  type RunEvent,
+  type RunOptions,
+  type RunPlaced,
+  type RunResults,
+  type RunStarted,
+  runExperiment,
+  runFiles,
+  runTask,
+  type TaskOptions,
+  type TrialEnded,
+  type TrialRetried,
+  type TrialStarted,
+  type TrialSummary,
+} from "./experiment/index.ts";
+export {
+  createReporter,
+  formatMetric,
+  formatParameters,
+  type Reporter,
+  type ReportStream,
+  resultsTable,
+  type TableOptions,
+} from "./report/index.ts";

@@ -1,0 +1,38 @@
+/** From what a person names, a run, a trial or a file, to a checkpoint. */
+import fs from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import { DistmisError } from "../errors/index.ts";
+
+/** A row of results.jsonl, as far as it matters here; the best trial comes first. */
+const rowSchema = z.object({ trial: z.string(), best: z.object({ checkpoint: z.string() }).nullable() });
+
+const BEST = path.join("checkpoints", "best.safetensors");
+
+async function isFile(file: string): Promise<boolean> {
+  return (await fs.stat(file).catch(() => null))?.isFile() ?? false;
+}
+
+/**
+ * The checkpoint that `place` means: itself if it is a file, a trial's best one, or that of a run's best trial.
+ * @returns an absolute path
+ * @throws DistmisError FILE_UNUSABLE if there is none
+ */
+export async function findCheckpoint(place: string): Promise<string> {
+  const absolute = path.resolve(place);
+  if (await isFile(absolute)) return absolute;
+  const own = path.join(absolute, BEST);
+  if (await isFile(own)) return own;
+  const results = path.join(absolute, "results.jsonl");
+  if (await isFile(results)) {
+    const first = (await fs.readFile(results, "utf8")).split("\n")[0] ?? "";
+    const row = first === "" ? null : rowSchema.safeParse(JSON.parse(first)).data;
+    const file = row && path.join(absolute, "trials", row.trial, row.best?.checkpoint || BEST);
+    if (file && (await isFile(file))) return file;
+    throw new DistmisError("FILE_UNUSABLE", `${absolute}: none of its trials has a checkpoint yet`);
+  }
+  throw new DistmisError(
+    "FILE_UNUSABLE",
+    `${absolute}: neither a checkpoint (.safetensors) nor the folder of a trial or run: name what \`distmis run\` wrote`,
+  );
+}

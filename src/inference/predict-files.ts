@@ -1,0 +1,71 @@
+/** Segments files and folders of NIfTI, in this process. */
+import fs from "node:fs/promises";
+import path from "node:path";
+import { DistmisError, hasErrno } from "../errors/index.ts";
+import { loadTensorFlow } from "../tensorflow/index.ts";
+import { findCheckpoint } from "./find-checkpoint.ts";
+import { loadModel } from "./model.ts";
+import { predictFile, predictionName } from "./predict.ts";
+
+export interface PredictOptions {
+  /** A checkpoint, or the folder of a trial or run (then its best). */
+  model: string;
+  /** NIfTI files, or folders of them. */
+  inputs: readonly string[];
+  /** Made if it does not exist. */
+  outputDir: string;
+  /** TensorFlow's threads; default: one for each CPU. */
+  threads?: number;
+  signal?: AbortSignal;
+}
+
+const isNifti = (name: string) => /\.(nii|nii\.gz|hdr)$/i.test(name) && !name.startsWith(".");
+
+async function filesOf(input: string): Promise<string[]> {
+  try {
+    if (!(await fs.stat(input)).isDirectory()) return [input];
+  } catch (error) {
+    if (!hasErrno(error, "ENOENT")) throw error;
+    throw new DistmisError("FILE_UNUSABLE", `${input}: does not exist`, { cause: error });
+  }
+  const names = (await fs.readdir(input)).filter(isNifti).sort();
+  if (names.length === 0) throw new DistmisError("FILE_UNUSABLE", `${input}: holds no .nii, .nii.gz or .hdr file`);
+  return names.map((name) => path.join(input, name));
+}
+
+/**
+ * Writes a mask for each image, as .nii.gz of the image's name with its shape, affine and spacing.
+ * Yields each file as it is written.
+ * @throws DistmisError FILE_UNUSABLE, DATA_INVALID (naming the file), USAGE (two inputs of one name), INTERRUPTED.
+ */
+export async function* predict(
+  options: PredictOptions,
+): AsyncGenerator<{ input: string; output: string; total: number }> {
+  const files = (await Promise.all(options.inputs.map(filesOf))).flat();
+  const byName = new Map<string, string>();
+  for (const file of files) {
+    const other = byName.get(predictionName(file));
+    if (other !== undefined) {
+      throw new DistmisError(
+        "USAGE",
+        `${other} and ${file} would both be written to ${predictionName(file)}: predict them into two folders`,
+      );
+    }
+    byName.set(predictionName(file), file);
+  }
+  const checkpoint = await findCheckpoint(options.model);
+  const model = await loadModel(
+    loadTensorFlow(options.threads === undefined ? {} : { threads: options.threads }),
+    checkpoint,
+  );
+  try {
+    await fs.mkdir(options.outputDir, { recursive: true });
+    for (const input of files) {
+      if (options.signal?.aborted) throw new DistmisError("INTERRUPTED", "stopped by the user");
+      const { file } = await predictFile(model, input, options.outputDir);
+      yield { input, output: file, total: files.length };
+    }
+  } finally {
+    model.dispose();
+  }
+}

@@ -1,0 +1,46 @@
+/** Numbers, times and names as people read them in a terminal. */
+
+/** A metric with four significant decimals, `-` for none. */
+export function formatMetric(value: number | null | undefined): string {
+  if (value === null || value === undefined) return "-";
+  if (!Number.isFinite(value)) return String(value);
+  const size = Math.abs(value);
+  return size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(3) : value.toFixed(size >= 100 ? 1 : 4);
+}
+
+/** `45.1 s`, `3:05`, `2:03:05`. */
+export function formatSeconds(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  const two = (part: number): string => String(part).padStart(2, "0");
+  const minutes = Math.floor(whole / 60);
+  return minutes < 60
+    ? `${minutes}:${two(whole % 60)}`
+    : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(whole % 60)}`;
+}
+
+/** `learning_rate=0.001 norm=batch`, in the order of the search space. */
+export function formatParameters(parameters: Readonly<Record<string, unknown>>): string {
+  const names = shortNames(Object.keys(parameters));
+  return Object.entries(parameters)
+    .map(([path, value]) => `${names.get(path)}=${value}`)
+    .join(" ");
+}
+
+/** The last part of each path, or the whole path where that would be ambiguous. */
+export function shortNames(paths: readonly string[]): Map<string, string> {
+  const last = (path: string): string => path.slice(path.lastIndexOf(".") + 1);
+  const counts = new Map<string, number>();
+  for (const path of paths) counts.set(last(path), (counts.get(last(path)) ?? 0) + 1);
+  return new Map(paths.map((path) => [path, counts.get(last(path)) === 1 ? last(path) : path]));
+}
+
+/** Text of others (trainers, hosts, parameters) without what could steer a terminal. */
+export function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}+/gu, " ");
+}
+
+/** At most `width` characters, cut ones marked. */
+export function cut(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
+}

@@ -1,0 +1,4 @@
+/** Runs for people to look at. */
+export { formatMetric, formatParameters, formatSeconds } from "./format.ts";
+export { createReporter, type Reporter, type ReportStream } from "./reporter.ts";
+export { resultsTable, type TableOptions } from "./table.ts";

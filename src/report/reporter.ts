@@ -1,0 +1,31 @@
+/** A run's events for people: a live view on a terminal, dated lines elsewhere. */
+import type { RunEvent } from "../experiment/index.ts";
+import { createLiveView } from "./live.ts";
+import { plainLine } from "./plain.ts";
+
+export interface Reporter {
+  event(event: RunEvent): void;
+  /** Takes the live view away and stops its timer. */
+  close(): void;
+}
+
+/** Where a reporter writes: process.stdout, process.stderr, or a stand-in. */
+export interface ReportStream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+}
+
+/** A reporter that fits the stream. */
+export function createReporter(stream: ReportStream): Reporter {
+  // A dumb terminal (Emacs, some CI systems) can't move its cursor.
+  if (stream.isTTY === true && process.env.TERM !== "dumb") return createLiveView(stream);
+  return {
+    event(event) {
+      const line = plainLine(event);
+      if (line !== null) stream.write(`${event.time} ${line}\n`);
+    },
+    close() {},
+  };
+}

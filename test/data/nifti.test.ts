@@ -1,0 +1,261 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
+import { readNifti, readNiftiHeader, writeNifti } from "../../src/data/index.ts";
+import { AFFINE, failure, noise, python, sharedData, tempDir } from "./helpers.ts";
+
+interface Expected {
+  file: string;
+  shape?: number[];
+  endian: string;
+  affine: number[][];
+  nonfinite: number;
+  sha256_f64_F: string;
+  nibabel?: string;
+}
+
+async function compare(path: string, expected: Expected): Promise<void> {
+  const image = await readNifti(path);
+  assert.deepEqual(image.shape, expected.shape, path);
+  assert.equal(image.littleEndian, expected.endian === "<", path);
+  assert.deepEqual(image.affine, expected.affine, path);
+  const values = Float64Array.from(image.data);
+  assert.equal(createHash("sha256").update(new Uint8Array(values.buffer)).digest("hex"), expected.sha256_f64_F, path);
+}
+
+async function manifest(dir: string): Promise<Expected[]> {
+  return JSON.parse(await readFile(join(dir, "manifest.json"), "utf8"));
+}
+
+const fixtures = join(import.meta.dirname, "../fixtures/nifti");
+const shared = sharedData("nifti-conformance");
+
+describe("readNifti", () => {
+  it("reads the fixtures as nibabel does", async () => {
+    for (const expected of await manifest(fixtures)) await compare(join(fixtures, expected.file), expected);
+  });
+
+  it("reads or refuses every file of the conformance set", { skip: shared.skip }, async () => {
+    const legalThoughNibabelFails = ["generated/plain_named_gz.nii.gz"];
+    // nibabel reads the header bytes of this one as voxels; the data are the reference image's.
+    const nibabelIsWrong = ["generated/vox_offset_0.nii.gz"];
+    const all = await manifest(shared.dir);
+    const reference = all.find(({ file }) => file === "generated/ref_image_f32.nii.gz");
+    assert.ok(reference !== undefined);
+    let read = 0;
+    for (const expected of all) {
+      const path = join(shared.dir, expected.file);
+      const started = performance.now();
+      if ([...legalThoughNibabelFails, ...nibabelIsWrong].includes(expected.file)) {
+        await compare(path, reference);
+        read++;
+      } else if (/\.hdr(\.gz)?$/.test(expected.file)) {
+        // Headers without their image.
+        await assert.rejects(readNifti(path), failure(expected.file.includes("analyze") ? "DATA_INVALID" : "FILE_UNUSABLE", path));
+      } else if (expected.nibabel === "ok" && !basename(path).startsWith("bad_")) {
+        await compare(path, expected);
+        read++;
+      } else {
+        await assert.rejects(readNifti(path), failure("DATA_INVALID", path));
+      }
+      assert.ok(performance.now() - started < 2000, `${path} takes too long`);
+    }
+    assert.ok(read >= 30, `only ${read} files were read`);
+  });
+
+  /** A plain file of 4 x 3 x 2 int16 voxels with `change` applied to its bytes. */
+  async function changed(dir: string, change: (bytes: Buffer) => Buffer | undefined, name = "x.nii"): Promise<string> {
+    const path = join(dir, name);
+    await writeNifti(join(dir, "base.nii"), { data: Int16Array.from({ length: 24 }, (_, i) => i - 5), shape: [4, 3, 2], affine: AFFINE });
+    const bytes = await readFile(join(dir, "base.nii"));
+    await writeFile(path, change(bytes) ?? bytes);
+    return path;
+  }
+
+  it("refuses what isn't a whole, legal volume, naming file and reason", async (t) => {
+    const dir = await tempDir(t);
+    const cases: [string, (bytes: Buffer) => Buffer | undefined][] = [
+      ["is 0, expected 1 to 7", (b) => void b.writeInt16LE(0, 40)],
+      ["is 8, expected 1 to 7", (b) => void b.writeInt16LE(8, 40)],
+      [/dim\[2\] is -3/.source.replaceAll("\\", ""), (b) => void b.writeInt16LE(-3, 44)],
+      ["bitpix is 32", (b) => void b.writeInt16LE(32, 72)],
+      ["complex64", (b) => void b.writeInt16LE(32, 70)],
+      ["RGB24", (b) => void b.writeInt16LE(128, 70)],
+      ["RGBA32", (b) => void b.writeInt16LE(2304, 70)],
+      ["unknown datatype code 7", (b) => void b.writeInt16LE(7, 70)],
+      ["vox_offset is NaN", (b) => void b.writeFloatLE(Number.NaN, 108)],
+      ["vox_offset is -352", (b) => void b.writeFloatLE(-352, 108)],
+      ["vox_offset is 200", (b) => void b.writeFloatLE(200, 108)],
+      ["scl_inter is NaN", (b) => void (b.writeFloatLE(2, 112), b.writeFloatLE(Number.NaN, 116))],
+      ["Analyze 7.5", (b) => void b.fill(0, 344, 348)],
+      ["more than the file can hold", (b) => b.subarray(0, b.length - 1)],
+      ["more than the file can hold", (b) => void (b.writeInt16LE(30000, 42), b.writeInt16LE(30000, 44))],
+      ["a header alone takes 348", (b) => b.subarray(0, 100)],
+      [
+        "extension at byte 352 claims -16 bytes",
+        (b) => {
+          const extended = Buffer.concat([b.subarray(0, 352), Buffer.alloc(16), b.subarray(352)]);
+          extended.writeFloatLE(368, 108);
+          extended[348] = 1;
+          extended.writeInt32LE(-16, 352);
+          return extended;
+        },
+      ],
+    ];
+    for (const [reason, change] of cases) {
+      const path = await changed(dir, change);
+      await assert.rejects(readNifti(path), failure("DATA_INVALID", path, reason));
+    }
+    await assert.rejects(readNifti(join(dir, "none.nii")), failure("FILE_UNUSABLE", "no such file"));
+  });
+
+  it("knows gzip by content, reads all members, and verifies the CRC", async (t) => {
+    const dir = await tempDir(t);
+    const plain = await readNifti(await changed(dir, () => undefined, "plain.nii.gz"));
+    assert.equal(plain.gzip, false);
+    const named = await readNifti(await changed(dir, (b) => gzipSync(b), "gzip.nii"));
+    assert.equal(named.gzip, true);
+    assert.deepEqual(named.data, plain.data);
+    const members = await changed(dir, (b) => Buffer.concat([gzipSync(b.subarray(0, 360)), gzipSync(b.subarray(360))]));
+    assert.deepEqual((await readNifti(members)).data, plain.data);
+    const wrongCrc = await changed(dir, (b) => {
+      const zipped = gzipSync(b);
+      zipped.writeUInt32LE(zipped.readUInt32LE(zipped.length - 8) ^ 1, zipped.length - 8);
+      return zipped;
+    });
+    await assert.rejects(readNifti(wrongCrc), failure("DATA_INVALID", wrongCrc, "gzip"));
+    const claims = await changed(dir, (b) => {
+      for (const at of [42, 44, 46]) b.writeInt16LE(1000, at);
+      return gzipSync(b);
+    });
+    await assert.rejects(readNifti(claims), failure("DATA_INVALID", "more than the file can hold"));
+    const short = await changed(dir, (b) => gzipSync(b.subarray(0, 380)));
+    await assert.rejects(readNifti(short), failure("DATA_INVALID", "ends after 28 of the 48 voxel bytes"));
+  });
+
+  it("reads 64-bit integers up to 2^53 and refuses larger ones", async (t) => {
+    const dir = await tempDir(t);
+    const stored = (value: bigint) => (b: Buffer) => {
+      b.writeInt16LE(1024, 70);
+      b.writeInt16LE(64, 72);
+      const voxels = Buffer.alloc(24 * 8);
+      voxels.writeBigInt64LE(value, 8);
+      return Buffer.concat([b.subarray(0, 352), voxels]);
+    };
+    const image = await readNifti(await changed(dir, stored(-(2n ** 53n - 1n))));
+    assert.equal(image.data[1], -(2 ** 53 - 1));
+    await assert.rejects(readNifti(await changed(dir, stored(2n ** 60n))), failure("DATA_INVALID", "voxel 1 is 1152921504606846976"));
+  });
+
+  it("reads pairs by either name, all datatypes and both byte orders as nibabel writes them", async (t) => {
+    const dir = await tempDir(t);
+    const written = python(
+      `
+import json, sys, numpy as np, nibabel as nib
+out = []
+for cls, ext in ((nib.Nifti1Image, "nii.gz"), (nib.Nifti2Image, "nii"), (nib.Nifti1Pair, "img"), (nib.Nifti2Pair, "img")):
+    for order in "<>":
+        for dtype in ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"):
+            data = (np.arange(60).reshape(5, 4, 3) - (30 if dtype[0] != "u" else 0)).astype(order + dtype)
+            header = cls.header_class(endianness=order)
+            header.set_data_dtype(order + dtype)
+            affine = np.array([[0, -2, 0, 3], [1.5, 0, 0, 4], [0, 0, 2.5, 5], [0, 0, 0, 1.0]])
+            image = cls(data, affine, header)
+            image.set_sform(None, 0) if dtype[0] == "i" else None
+            path = f"{sys.argv[1]}/{cls.__name__}_{'le' if order == '<' else 'be'}_{dtype}.{ext}"
+            nib.save(image, path)
+            out.append({"path": path, "le": order == "<", "affine": nib.load(path).affine.tolist(), "first": float(data[0, 0, 0]), "second": float(data[1, 0, 0])})
+json.dump(out, sys.stdout)
+`,
+      dir,
+    );
+    assert.ok(Array.isArray(written) && written.length === 80);
+    for (const { path, le, affine, first, second } of written) {
+      const paths = path.endsWith(".img") ? [path, path.replace(".img", ".hdr")] : [path];
+      for (const name of paths) {
+        const image = await readNifti(name);
+        assert.deepEqual(image.shape, [5, 4, 3]);
+        assert.equal(image.littleEndian, le);
+        assert.equal(image.data[0], first, name);
+        assert.equal(image.data[1], second, name);
+        const distance = Math.max(...image.affine.flatMap((row, r) => row.map((value, c) => Math.abs(value - affine[r][c]))));
+        assert.ok(distance < 1e-6, `${name}: ${distance}`);
+        for (const [axis, edge] of [1.5, 2, 2.5].entries()) assert.ok(Math.abs((image.spacing[axis] ?? 0) - edge) < 1e-6);
+      }
+    }
+  });
+});
+
+describe("writeNifti", () => {
+  it("gives files that nibabel reads, with sform and qform, and that are read back exactly", async (t) => {
+    const dir = await tempDir(t);
+    const [cos, sin] = [Math.cos(0.3), Math.sin(0.3)];
+    const oblique = [
+      [-1.2 * cos, 1.1 * sin, 0, 7],
+      [1.2 * sin, 1.1 * cos, 0, -3],
+      [0, 0, 2, 11],
+      [0, 0, 0, 1],
+    ];
+    const turned = [
+      [-1, 0, 0, 1],
+      [0, -1, 0, 2],
+      [0, 0, 4, 3],
+      [0, 0, 0, 1],
+    ];
+    const sheared = [
+      [1, 0.5, 0, 0],
+      [0, 1, 0, 0],
+      [0, 0, 1, 0],
+      [0, 0, 0, 1],
+    ];
+    const volumes = [
+      { data: Uint8Array.from({ length: 60 }, (_, i) => i), shape: [5, 4, 3], affine: AFFINE },
+      { data: Int16Array.from({ length: 120 }, (_, i) => i - 60), shape: [5, 4, 3, 2], affine: oblique },
+      { data: noise(60), shape: [5, 4, 3], affine: turned },
+      { data: noise(60), shape: [5, 4, 3], affine: sheared },
+    ];
+    const names = volumes.map((_, index) => join(dir, `${index}.nii.gz`));
+    for (const [index, volume] of volumes.entries()) await writeNifti(names[index] ?? "", volume);
+    const seen = python(
+      `
+import json, sys, numpy as np, nibabel as nib
+out = []
+for path in sys.argv[1:]:
+    i = nib.load(path)
+    out.append({"shape": list(i.shape), "dtype": str(i.get_data_dtype()), "data": i.get_fdata().flatten(order="F").tolist(), "affine": i.affine.tolist(),
+                "sform": int(i.header["sform_code"]), "qform": int(i.header["qform_code"]), "q": i.get_qform().tolist() if i.header["qform_code"] else None,
+                "units": i.header.get_xyzt_units(), "zooms": [float(z) for z in i.header.get_zooms()[:3]]})
+json.dump(out, sys.stdout)
+`,
+      ...names,
+    );
+    assert.ok(Array.isArray(seen));
+    for (const [index, volume] of volumes.entries()) {
+      const found = seen[index];
+      assert.deepEqual(found.shape, volume.shape);
+      assert.deepEqual(found.dtype, ["uint8", "int16", "float32", "float32"][index]);
+      assert.deepEqual(found.data, Array.from(volume.data));
+      assert.equal(found.sform, 1);
+      assert.equal(found.qform, index === 3 ? 0 : 1);
+      assert.deepEqual(found.units, ["mm", "sec"]);
+      const near = (a: number[][]): void => {
+        for (const [r, row] of volume.affine.entries()) for (const [c, value] of row.entries()) assert.ok(Math.abs(value - (a[r]?.[c] ?? 0)) < 1e-5);
+      };
+      near(found.affine);
+      if (found.q !== null) near(found.q);
+      const back = await readNifti(names[index] ?? "");
+      assert.deepEqual(Array.from(back.data), Array.from(volume.data));
+      near(back.affine);
+      assert.deepEqual((await readNiftiHeader(names[index] ?? "")).shape, volume.shape);
+    }
+  });
+
+  it("refuses sizes that disagree", async (t) => {
+    const path = join(await tempDir(t), "x.nii");
+    await assert.rejects(writeNifti(path, { data: new Uint8Array(5), shape: [2, 3], affine: AFFINE }), failure("DATA_INVALID", "5 voxels"));
+    await assert.rejects(writeNifti("/nowhere/x.nii", { data: new Uint8Array(6), shape: [2, 3], affine: AFFINE }), failure("FILE_UNUSABLE"));
+  });
+});

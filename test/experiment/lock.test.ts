@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { hostname, tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { lockRun } from "../../src/experiment/lock.ts";
+
+let folder = "";
+before(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "distmis-lock-"));
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+/** A process that takes the lock and holds it until it is killed. */
+async function holder(file: string) {
+  const module = path.join(import.meta.dirname, "../../src/experiment/lock.ts");
+  const code = `const { lockRun } = await import(${JSON.stringify(module)}); await lockRun(${JSON.stringify(file)}); console.log("held"); setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", code], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await once(child.stdout, "data");
+  return child;
+}
+
+describe("run lock", () => {
+  it("refuses a second process, naming host and pid of the first, and takes over from a dead one", async () => {
+    const file = path.join(folder, "a.lock");
+    const child = await holder(file);
+    await assert.rejects(lockRun(file), (error) => {
+      assert.match(String(error), new RegExp(`process ${child.pid} on host ${hostname()} since `));
+      return true;
+    });
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    const lock = await lockRun(file);
+    assert.equal(JSON.parse(await readFile(file, "utf8")).pid, process.pid);
+    await lock.release();
+    assert.deepEqual(
+      (await readdir(folder)).filter((name) => name.startsWith("a.lock")),
+      [],
+    );
+  });
+
+  it("is given to one of many that want it at once", async () => {
+    const file = path.join(folder, "b.lock");
+    const all = await Promise.allSettled(Array.from({ length: 8 }, () => lockRun(file)));
+    const held = all.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+    assert.equal(held.length, 1);
+    await held[0]?.release();
+  });
+
+  it("takes over from another host after a minute of silence only, and from a process id that was given again", async () => {
+    const file = path.join(folder, "c.lock");
+    const owner = { host: "elsewhere", pid: 1, startTicks: "1", bootId: "b", token: "t", since: "2020" };
+    await writeFile(file, JSON.stringify(owner));
+    await assert.rejects(lockRun(file), /process 1 on host elsewhere/);
+    const old = new Date(Date.now() - 61_000);
+    await utimes(file, old, old);
+    await (await lockRun(file)).release();
+    const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+    await writeFile(file, JSON.stringify({ ...owner, host: hostname(), pid: process.pid, bootId }));
+    await (await lockRun(file)).release();
+  });
+});

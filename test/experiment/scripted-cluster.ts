@@ -1,0 +1,200 @@
+/**
+ * A cluster without Ray, for what real machines do too seldom or too slowly: every cause of a gang's end, full clusters,
+ * lost nodes. The real one is used in cluster.test.ts.
+ */
+import type { Cluster, Gang, GangEvent, GangOptions } from "../../src/cluster/types.ts";
+import { GangEndCause, type GangEnded, type GangRequest } from "../../src/generated/distmis/v1/cluster.ts";
+import { type Assignment, type FromTrainer, TrialOutcome } from "../../src/generated/distmis/v1/trainer.ts";
+import { PROTOCOL_VERSION } from "../../src/wire/index.ts";
+
+/** What a trial of the script does: its values by epoch, and how its attempt ends. */
+export interface TrialScript {
+  values?: number[];
+  metric?: string;
+  end?: "completed" | "failed" | "hang" | GangEndCause;
+  clean?: boolean;
+}
+
+export interface ScriptOptions {
+  slots: number;
+  /** Of those, how many are taken by others for ever. */
+  busy?: number;
+  trial?: (assignment: Assignment) => TrialScript;
+  /** How the n-th gang (from 1) fails to start; null if it starts. */
+  start?: (gang: number) => GangEndCause | null;
+  cpus?: number;
+}
+
+export interface ScriptedCluster extends Cluster {
+  readonly requests: GangRequest[];
+  readonly assignments: Assignment[];
+  /** Gangs that were started, that live now, and that ever lived at once. */
+  readonly gangs: { started: number; alive: number; most: number };
+  lose(reason: string): void;
+}
+
+export function scriptedCluster(options: ScriptOptions): ScriptedCluster {
+  const gangs = { started: 0, alive: 0, most: 0 };
+  const requests: GangRequest[] = [];
+  const assignments: Assignment[] = [];
+  let free = options.slots - (options.busy ?? 0);
+  const waiting = new Set<() => void>();
+  const living = new Set<(ended: GangEnded) => void>();
+  let loseCluster: (reason: string) => void = () => {};
+  const lost = new Promise<string>((resolve) => {
+    loseCluster = resolve;
+  });
+
+  function runGang(gang: GangOptions): Gang {
+    const number = ++gangs.started;
+    const events: GangEvent[] = [];
+    let wake: () => void = () => {};
+    let ended = false;
+    let placed = false;
+    let running: Assignment | null = null;
+    let deadline: NodeJS.Timeout | undefined;
+    const push = (event: GangEvent): void => {
+      if (ended) return;
+      events.push(event);
+      wake();
+    };
+    const message = (value: NonNullable<FromTrainer["message"]>): void =>
+      push({ type: "message", rank: 0, message: value });
+    const end = (value: GangEnded): void => {
+      if (ended) return;
+      push({ type: "ended", ended: value });
+      ended = true;
+      clearTimeout(deadline);
+      waiting.delete(place);
+      living.delete(end);
+      if (!placed) return;
+      gangs.alive--;
+      free++;
+      for (const other of waiting) other();
+    };
+    const because = (cause: GangEndCause): GangEnded => ({ cause, message: `ended by ${GangEndCause[cause]}` });
+    const place = (): void => {
+      if (free === 0 || placed || ended) return;
+      waiting.delete(place);
+      clearTimeout(deadline);
+      free--;
+      placed = true;
+      gangs.most = Math.max(gangs.most, ++gangs.alive);
+      const failure = options.start?.(number) ?? null;
+      if (failure !== null) return end(because(failure));
+      const worker = { rank: 0, nodeId: "n", hostName: "node", address: "", gpuIds: ["0"], actorPid: 1, trainerPid: 2 };
+      push({ type: "placed", workers: [worker] });
+      push({ type: "log", rank: 0, stream: "stderr", text: "trainer started\n" });
+      const ready = { protocolVersion: PROTOCOL_VERSION, pid: 2, distmisVersion: "0", nodeVersion: "0" };
+      message({ $case: "ready", value: ready });
+    };
+    const trialEnded = (assignment: Assignment, outcome: TrialOutcome, clean: boolean): void => {
+      running = null;
+      const failed = outcome === TrialOutcome.TRIAL_OUTCOME_FAILED;
+      const error = failed
+        ? { errorCode: "TRIAL_FAILED", errorMessage: "loss is not a number" }
+        : { errorCode: "", errorMessage: "" };
+      const { trialId, attempt } = assignment;
+      message({
+        $case: "ended",
+        value: { trialId, attempt, outcome, ...error, metrics: failed ? {} : { final: 1 }, clean, uncleanReason: "" },
+      });
+    };
+    const work = (assignment: Assignment): void => {
+      running = assignment;
+      assignments.push(assignment);
+      const {
+        values = [0.1, 0.3, 0.2],
+        metric = "val_dice",
+        end: how = "completed",
+        clean = true,
+      } = options.trial?.(assignment) ?? {};
+      const { trialId, attempt } = assignment;
+      push({ type: "log", rank: 0, stream: "stdout", text: `trial ${trialId} attempt ${attempt}\n` });
+      for (const [index, value] of values.entries()) {
+        const report = {
+          epoch: index + 1,
+          epochs: values.length,
+          metrics: { [metric]: value },
+          checkpoint: `epoch-${index + 1}`,
+        };
+        const cost = { seconds: 0.1, volumesPerSecond: 10, peakResidentBytes: 1 };
+        message({ $case: "report", value: { trialId, attempt, ...report, ...cost } });
+      }
+      if (how === "hang") return;
+      if (typeof how === "number") end(because(how));
+      else {
+        const outcome = how === "completed" ? TrialOutcome.TRIAL_OUTCOME_COMPLETED : TrialOutcome.TRIAL_OUTCOME_FAILED;
+        trialEnded(assignment, outcome, clean);
+      }
+    };
+
+    requests.push(gang.request);
+    living.add(end);
+    waiting.add(place);
+    if (gang.placementDeadlineSeconds > 0) {
+      const late = (): void =>
+        end({ cause: GangEndCause.GANG_END_CAUSE_PLACEMENT_DEADLINE, message: "no place: 1 GPU is missing" });
+      deadline = setTimeout(late, gang.placementDeadlineSeconds * 1000);
+    }
+    setImmediate(place);
+    return {
+      name: gang.name,
+      events: {
+        async *[Symbol.asyncIterator]() {
+          while (true) {
+            const event = events.shift();
+            if (event === undefined) {
+              if (ended) return;
+              await new Promise<void>((resolve) => {
+                wake = resolve;
+              });
+              continue;
+            }
+            yield event;
+          }
+        },
+      },
+      async send(_rank, { $case, value }) {
+        if ($case === "assign") setImmediate(work, value);
+        else if (running?.trialId === value.trialId) trialEnded(running, TrialOutcome.TRIAL_OUTCOME_STOPPED, true);
+      },
+      stop: () => void setImmediate(end, because(GangEndCause.GANG_END_CAUSE_STOPPED)),
+      kill: () => end(because(GangEndCause.GANG_END_CAUSE_STOPPED)),
+    };
+  }
+
+  return {
+    requests,
+    assignments,
+    gangs,
+    lost,
+    async describe() {
+      const total = { CPU: options.cpus ?? options.slots, GPU: options.slots };
+      const node = {
+        nodeId: "n",
+        hostName: "node",
+        address: "",
+        alive: true,
+        total,
+        free: total,
+        labels: {},
+        deathCause: "",
+      };
+      return { rayVersion: "0", pythonVersion: "0", rayAddress: "", nodes: [node] };
+    },
+    async check() {
+      return {
+        gangsInTotal: options.slots,
+        gangsInFree: free,
+        missing: options.slots === 0 ? "1 GPU on any node" : "",
+      };
+    },
+    runGang,
+    lose(reason) {
+      loseCluster(reason);
+      for (const end of living) end({ cause: GangEndCause.GANG_END_CAUSE_SHUTDOWN, message: reason });
+    },
+    async close() {},
+  };
+}

@@ -1,0 +1,155 @@
+/** The tasks train and evaluate on a phantom, in this process. */
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { type ExperimentInput, experimentSchema, trialConfigSchema } from "../../../src/config/index.ts";
+import { makePhantom, readNifti, writeTfrecords } from "../../../src/data/index.ts";
+import { DistmisError } from "../../../src/errors/index.ts";
+import type { EpochReport, TrialContext } from "../../../src/trainer/task.ts";
+import evaluateTask from "../../../src/trainer/tasks/evaluate.ts";
+import trainTask from "../../../src/trainer/tasks/train.ts";
+
+let dir = "";
+const dataset = () => path.join(dir, "tfrecords");
+
+before(async () => {
+  dir = fs.mkdtempSync(path.join(os.tmpdir(), "distmis-train-"));
+  await makePhantom({ targetDir: path.join(dir, "msd"), count: 10, shape: [16, 24, 16], seed: 3 });
+  await writeTfrecords({ sourceDir: path.join(dir, "msd"), targetDir: dataset(), split: [0.6, 0.2, 0.2] });
+});
+
+after(() => fs.rmSync(dir, { recursive: true, force: true }));
+
+function trialConfig(train: ExperimentInput["train"], model: ExperimentInput["model"] = {}, data: object = {}) {
+  const { search, failure, ...config } = experimentSchema.parse({
+    name: "test",
+    data: { dir: dataset(), ...data },
+    model: { filters: 4, depth: 2, groups: 2, ...model },
+    train,
+  });
+  return trialConfigSchema.parse(config);
+}
+
+type Config = ReturnType<typeof trialConfig>;
+
+/** A trial as the trainer process would hand it over; `stopAfter` reports, it asks to stop. */
+function trialIn(name: string, config: Config, options: { stopAfter?: number; input?: unknown } = {}) {
+  const folder = path.join(dir, "trials", name);
+  fs.mkdirSync(folder, { recursive: true });
+  const reports: EpochReport[] = [];
+  const trial: TrialContext = {
+    trialId: name,
+    attempt: 1,
+    config,
+    taskInput: options.input ?? null,
+    dir: folder,
+    rank: 0,
+    replicas: 1,
+    threads: 2,
+    shared: new Map(),
+    stopRequested: () => reports.length >= (options.stopAfter ?? Number.POSITIVE_INFINITY),
+    report: async (report) => {
+      reports.push(report);
+    },
+  };
+  return { trial, reports, folder };
+}
+
+const metricsOf = (reports: EpochReport[]) => reports.map(({ epoch, metrics }) => ({ epoch, ...metrics }));
+
+test("a trial that was stopped and continued reports what an undisturbed one does, to the last bit", async () => {
+  const config = trialConfig({ epochs: 4, learning_rate: 5e-3, amsgrad: true });
+  const whole = trialIn("whole", config);
+  const result = await trainTask.run(whole.trial);
+  assert.equal(result.stopped, false);
+  assert.deepEqual(
+    whole.reports.map((report) => report.epoch),
+    [1, 2, 3, 4],
+  );
+  const last = whole.reports.at(-1)?.metrics ?? {};
+  assert.ok((last.loss ?? 1) < (whole.reports[0]?.metrics.loss ?? 0), "it learns");
+  assert.ok(Number.isFinite(last.val_dice) && Number.isFinite(last.val_loss));
+  assert.equal(trainTask.leftovers?.(), null);
+
+  const first = trialIn("parts", config, { stopAfter: 2 });
+  assert.equal((await trainTask.run(first.trial)).stopped, true);
+  const second = trialIn("parts", config);
+  await trainTask.run(second.trial);
+  assert.deepEqual(metricsOf([...first.reports, ...second.reports]), metricsOf(whole.reports));
+  assert.equal(trainTask.leftovers?.(), null);
+});
+
+test("a damaged last checkpoint is said and the best one is taken", async () => {
+  const config = trialConfig({ epochs: 2 });
+  const { trial, folder } = trialIn("damaged", config);
+  await trainTask.run(trial);
+  const file = path.join(folder, "checkpoints", "last.safetensors");
+  const bytes = fs.readFileSync(file);
+  bytes[bytes.length - 10] = (bytes[bytes.length - 10] ?? 0) ^ 1;
+  fs.writeFileSync(file, bytes);
+  const again = trialIn("damaged", trialConfig({ epochs: 3 }));
+  await trainTask.run(again.trial);
+  assert.equal(again.reports.at(-1)?.epoch, 3);
+  assert.ok((again.reports[0]?.epoch ?? 1) > 1, "not from the beginning");
+});
+
+test("volumes beyond the memory budget are read anew each epoch, all of them once", async () => {
+  const { trial, reports } = trialIn(
+    "streamed",
+    trialConfig({ epochs: 2, batch_size_per_replica: 4 }, { norm: "group" }, { cache_gigabytes: 0 }),
+  );
+  await trainTask.run(trial);
+  assert.equal(reports.length, 2);
+  assert.equal(trainTask.leftovers?.(), null);
+});
+
+test("sides that the network can't halve are refused before training, with what to do", async () => {
+  const { trial } = trialIn("deep", trialConfig({ epochs: 1 }, { depth: 4 }));
+  await assert.rejects(trainTask.run(trial), (error: unknown) => {
+    assert.ok(error instanceof DistmisError);
+    assert.equal(error.code, "CONFIG_INVALID");
+    assert.match(
+      error.message,
+      /model\.depth: 4 needs sides divisible by 16.*16 x 24 x 16.*--reshape auto --divisor 16/,
+    );
+    return true;
+  });
+});
+
+test("a loss that is not a number fails the trial and leaves nothing behind", async () => {
+  const { trial } = trialIn("diverged", trialConfig({ epochs: 3, learning_rate: 1e30 }, { norm: "none" }));
+  await assert.rejects(trainTask.run(trial), (error: unknown) => {
+    assert.ok(error instanceof DistmisError);
+    assert.equal(error.code, "TRIAL_FAILED");
+    assert.match(error.message, /the loss is NaN at step \d+ .*smaller train\.learning_rate/);
+    return true;
+  });
+  assert.equal(trainTask.leftovers?.(), null);
+});
+
+test("evaluate measures a checkpoint and writes its segmentations on the sources' grid", async () => {
+  const config = trialConfig({ epochs: 1 });
+  const { trial, folder } = trialIn("measured", config);
+  await trainTask.run(trial);
+  const predictions = path.join(folder, "predictions");
+  const input = { checkpoint: path.join(folder, "checkpoints", "best.safetensors"), split: "test", predictions };
+  const { metrics } = await evaluateTask.run(trialIn("measured", config, { input }).trial);
+  assert.equal(metrics.volumes, 2);
+  assert.equal(metrics.predictions, 2);
+  const { dice = -1, native_dice = -1 } = metrics;
+  assert.ok(dice >= 0 && dice <= 1);
+  // The phantom was not resized: both are measured on the same grid.
+  assert.ok(Math.abs(dice - native_dice) < 1e-9, `${dice} and ${native_dice}`);
+  const names = fs.readdirSync(predictions).filter((name) => name.endsWith(".nii.gz"));
+  assert.equal(names.length, 2);
+  for (const name of names) {
+    const mask = await readNifti(path.join(predictions, name));
+    const source = await readNifti(path.join(dir, "msd", "imagesTr", name));
+    assert.deepEqual(mask.shape, source.shape.slice(0, 3));
+    assert.deepEqual(mask.affine, source.affine);
+  }
+  assert.match(fs.readFileSync(path.join(predictions, "scores.csv"), "utf8"), /^image,label,prediction,dice\n/);
+  assert.equal(evaluateTask.leftovers?.(), null);
+});
