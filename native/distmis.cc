@@ -115,6 +115,8 @@ struct Graph {
   TF_Graph* graph = TF_NewGraph();
   // A tensor's id in JavaScript is its index here.
   std::vector<TF_Output> tensors;
+  // Operations that must run for their side effect, whether or not an output needs them.
+  std::vector<const TF_Operation*> kept;
   size_t operations = 0;
   ~Graph() { TF_DeleteGraph(graph); }
   std::string NextName() { return "n" + std::to_string(operations++); }
@@ -259,8 +261,9 @@ napi_value GraphConst(napi_env env, const std::vector<napi_value>& args) {
   return Describe(env, g, {done, 0});
 }
 
-// graphOperation(graph, type, attributes, inputs: (id | id[])[], device: string) -> {id, dtype, shape}[]
-// A nested array of ids is one list argument of the operation. An empty device leaves the placement to TensorFlow.
+// graphOperation(graph, type, attributes, inputs: (id | id[])[], device: string, keep: boolean) -> {id, dtype, shape}[]
+// A nested array of ids is one list argument of the operation. An empty device leaves the placement to TensorFlow. `keep`
+// has the operation run for its side effect.
 napi_value GraphOperation(napi_env env, const std::vector<napi_value>& args) {
   Graph* g = ToGraph(env, args[0]);
   const std::string type = ToString(env, args[1]);
@@ -297,6 +300,7 @@ napi_value GraphOperation(napi_env env, const std::vector<napi_value>& args) {
   TF_Operation* done = TF_FinishOperation(op, status.get());
   if (!failure.empty()) Fail(type + ": " + failure);
   CheckTf(status, type);
+  if (ToBool(env, args[5])) g->kept.push_back(done);
   const int outputs = TF_OperationNumOutputs(done);
   napi_value out;
   napi_create_array_with_length(env, outputs, &out);
@@ -320,21 +324,18 @@ napi_value GraphOpDef(napi_env env, const std::vector<napi_value>& args) {
   return out;
 }
 
-// graphFinish(graph, name, inputs: id[], outputs: id[], kept: id[]): the graph becomes the function `name` of the context.
-// `kept`: one tensor of each operation that must run for its side effect, whether or not an output needs it.
+// graphFinish(graph, name, inputs: id[], outputs: id[]): the graph becomes the function `name` of the context.
 napi_value GraphFinish(napi_env env, const std::vector<napi_value>& args) {
   Graph* g = ToGraph(env, args[0]);
   const std::string name = ToString(env, args[1]);
   std::vector<TF_Output> inputs, outputs;
   for (int64_t id : ToVector(env, args[2], ToInt)) inputs.push_back(g->At(id));
   for (int64_t id : ToVector(env, args[3], ToInt)) outputs.push_back(g->At(id));
-  std::vector<const TF_Operation*> kept;
-  for (int64_t id : ToVector(env, args[4], ToInt)) kept.push_back(g->At(id).oper);
   Status status = NewStatus();
   std::unique_ptr<TF_Function, decltype(&TF_DeleteFunction)> function(
       TF_GraphToFunctionWithControlOutputs(g->graph, name.c_str(), 0, -1, nullptr, static_cast<int>(inputs.size()),
                                            inputs.data(), static_cast<int>(outputs.size()), outputs.data(), nullptr,
-                                           static_cast<int>(kept.size()), kept.data(), nullptr, nullptr, nullptr,
+                                           static_cast<int>(g->kept.size()), g->kept.data(), nullptr, nullptr, nullptr,
                                            status.get()),
       TF_DeleteFunction);
   CheckTf(status, name);
@@ -438,9 +439,9 @@ extern "C" NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, n
       Method<GraphNew, 0>("graphNew"),
       Method<GraphPlaceholder, 3>("graphPlaceholder"),
       Method<GraphConst, 4>("graphConst"),
-      Method<GraphOperation, 5>("graphOperation"),
+      Method<GraphOperation, 6>("graphOperation"),
       Method<GraphOpDef, 2>("graphOpDef"),
-      Method<GraphFinish, 5>("graphFinish"),
+      Method<GraphFinish, 4>("graphFinish"),
       Method<FunctionRemove, 1>("functionRemove"),
       Method<Devices, 0>("devices"),
   };

@@ -9,13 +9,13 @@ const shim = path.join(root, "python_shim");
 const uv = process.env.UV ?? path.join(venv, "bin", "uv");
 
 function lock(out, args) {
-  const command = ["pip", "compile", "pyproject.toml", "--universal", "--python-version", "3.10", "--generate-hashes"];
+  const command = ["pip", "compile", "--universal", "--python-version", "3.10", "--generate-hashes"];
   command.push("--no-config", "--no-header", "--no-annotate", "--quiet");
   const result = spawnSync(uv, [...command, ...args, "-o", out], { cwd: shim, stdio: "inherit" });
   if (result.status !== 0) process.exit(result.status ?? 1);
 }
 
-lock("requirements-cpu.lock", ["--extra", "cpu"]);
-lock("requirements-cuda.lock", ["--extra", "cuda"]);
+lock("requirements-cpu.lock", ["pyproject.toml", "--extra", "cpu"]);
+lock("requirements-cuda.lock", ["pyproject.toml", "--extra", "cuda"]);
 // What the tests need beyond the above, in versions that agree with it.
-lock("requirements-dev.lock", ["--extra", "dev", "-c", "requirements-cpu.lock"]);
+lock("requirements-dev.lock", ["--group", "dev", "-c", "requirements-cpu.lock"]);

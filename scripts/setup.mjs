@@ -44,7 +44,8 @@ function run(command, args) {
   });
   if (!result.error && result.status === 0) return;
   const why = result.error ? `: ${result.error.message}` : "";
-  const output = `${result.stdout ?? ""}${result.stderr ?? ""}`.trimEnd().split("\n").slice(-25).join("\n");
+  const lines = `${result.stdout ?? ""}${result.stderr ?? ""}`.trimEnd().split("\n");
+  const output = lines.length > 40 ? [...lines.slice(0, 15), "...", ...lines.slice(-25)].join("\n") : lines.join("\n");
   throw new SetupError(`${[command, ...args].join(" ").slice(0, 300)} failed${why}\n${output}`);
 }
 
@@ -120,7 +121,9 @@ function npmPackages() {
       const [command, args] = npm ? [process.execPath, [npm]] : ["npm", []];
       if (!npm && answer("npm", ["--version"]) === null)
         throw new SetupError("npm is missing: sudo apt-get install npm");
-      run(command, [...args, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+      // Not `npm ci`: it refuses a lock without an entry for every foreign platform's optional binary, which not every
+      // registry mirror has. Versions and hashes are those of the lock all the same, and the lock stays as it is.
+      run(command, [...args, "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]);
     },
   };
 }

@@ -46,6 +46,8 @@ export {
   type TrialStarted,
   type TrialSummary,
 } from "./experiment/index.ts";
+export { findCheckpoint, type PredictOptions, predict } from "./inference/index.ts";
+export { packageRoot } from "./paths/index.ts";
 export {
   createReporter,
   formatMetric,

@@ -1,8 +1,8 @@
 /** The command line: one file a command, each parsed here and loaded when it runs. */
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
-import { DistmisError } from "../errors/index.ts";
 import { packageVersion } from "../paths/index.ts";
+import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { expParallelCommand } from "./exp-parallel.ts";
 import { failWith } from "./fail.ts";
@@ -10,6 +10,7 @@ import { phantomCommand } from "./phantom.ts";
 import { predictCommand } from "./predict.ts";
 import { runCommand } from "./run.ts";
 import { tfrecordCommand } from "./tfrecord.ts";
+import { usageError } from "./usage.ts";
 
 // `distmis ... | head`: nobody reads any more. A command that runs for long listens itself, see signals.ts.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
@@ -18,11 +19,14 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 
 const MAX_HELP_COLUMNS = 110;
 
+/** What yargs finds wrong with the arguments; empty for errors of the commands themselves. */
+let complaint = "";
+const parser = yargs(hideBin(process.argv));
 try {
-  const parser = yargs(hideBin(process.argv));
   await parser
     .scriptName("distmis")
     .usage("$0 <command>\n\nSearch hyper-parameters of 3D segmentation networks on all GPUs of a Ray cluster.")
+    .command(demoCommand)
     .command(tfrecordCommand)
     .command(expParallelCommand)
     .command(runCommand)
@@ -37,9 +41,11 @@ try {
     .wrap(Math.min(MAX_HELP_COLUMNS, parser.terminalWidth()))
     .exitProcess(false)
     .fail((message, error) => {
-      throw error ?? new DistmisError("USAGE", message.split("\n").join("; "));
+      // Yargs hands on its own errors, those of checks and those of the commands.
+      if (!error || error.name === "YError") complaint = message;
+      throw error ?? new Error(message);
     })
     .parseAsync();
 } catch (error) {
-  failWith(error);
+  failWith(complaint === "" ? error : usageError(complaint, await parser.getHelp()));
 }

@@ -1,6 +1,6 @@
 import type { CommandModule } from "yargs";
-import { makePhantom } from "../data/index.ts";
 import { progressLine } from "./progress.ts";
+import { listenForStop } from "./signals.ts";
 import { parseTriple } from "./tuple.ts";
 
 interface Arguments {
@@ -46,14 +46,13 @@ export const phantomCommand: CommandModule<object, Arguments> = {
       .example("$0 phantom --target-dir tiny --count 8 --shape 32,32,32 --modalities 1", "a smaller one"),
   handler: async (args) => {
     const shape = parseTriple("shape", args.shape, "48,48,40");
-    const interrupt = new AbortController();
-    const onInterrupt = (): void => interrupt.abort();
-    process.once("SIGINT", onInterrupt);
+    const { makePhantom } = await import("../index.ts");
+    const signals = listenForStop(() => process.stderr.write("\nStopping after this volume.\n"));
     const line = progressLine("Making the phantom", "volumes");
     const { "target-dir": targetDir, count, seed, modalities, overwrite } = args;
     try {
       const result = await makePhantom(
-        { targetDir, count, shape, seed, modalities, overwrite, signal: interrupt.signal },
+        { targetDir, count, shape, seed, modalities, overwrite, signal: signals.stop },
         line.update,
       );
       line.stop();
@@ -64,7 +63,7 @@ export const phantomCommand: CommandModule<object, Arguments> = {
           : `Up to date: ${result.targetDir} holds ${what}.`,
       );
     } finally {
-      process.off("SIGINT", onInterrupt);
+      signals.release();
       line.stop();
     }
   },

@@ -69,7 +69,7 @@ function defaultRunDir(name: string, fresh: boolean): string {
   }
 }
 
-async function show(run: Run, json: boolean): Promise<RunResults> {
+export async function show(run: Run, json: boolean): Promise<RunResults> {
   if (json) {
     for await (const event of run) {
       // A pipe that is full slows the run down rather than filling memory.
@@ -96,7 +96,7 @@ function drained(): Promise<void> {
   });
 }
 
-function printResults(results: RunResults): void {
+export function printResults(results: RunResults): void {
   const width = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
   if (results.trials.length > 0) console.log(resultsTable(results, { width }));
   const { best, metric, runDir } = results;

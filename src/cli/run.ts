@@ -1,5 +1,6 @@
 /** `distmis run` */
 import type { CommandModule } from "yargs";
+import { DistmisError } from "../errors/index.ts";
 import { type RunArguments, withRunOptions } from "./run-options.ts";
 
 interface Arguments extends RunArguments {
@@ -17,7 +18,7 @@ export const runCommand: CommandModule<object, Arguments> = {
         .option("config", { type: "string", requiresArg: true, describe: "The same, as an option" })
         .check(({ experiment, config }) => {
           if ((experiment === undefined) === (config === undefined)) {
-            throw new Error("name one experiment file, as `distmis run FILE` or with --config FILE");
+            throw new DistmisError("USAGE", "name one experiment file, as `distmis run FILE` or with --config FILE");
           }
           return true;
         }),

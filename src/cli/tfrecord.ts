@@ -1,6 +1,6 @@
 import type { CommandModule } from "yargs";
-import { DEFAULT_SPLIT, type Reshape, writeTfrecords } from "../data/index.ts";
 import { type ProgressLine, progressLine } from "./progress.ts";
+import { listenForStop } from "./signals.ts";
 import { parseTriple } from "./tuple.ts";
 
 interface Arguments {
@@ -34,21 +34,20 @@ export const tfrecordCommand: CommandModule<object, Arguments> = {
         type: "string",
         array: true,
         requiresArg: true,
-        defaultDescription: DEFAULT_SPLIT.join(","),
-        describe: "Shares of train, valid and test, in the order of dataset.json; they sum to 1",
+        defaultDescription: "0.7,0.15,0.15",
+        describe: "Shares of train, valid and test, in dataset.json's order",
       })
       .option("reshape", {
         type: "string",
         array: true,
         requiresArg: true,
-        describe:
-          "X,Y,Z of the written volumes (trilinear; labels by nearest neighbour), or auto: the median shape, rounded to multiples of --divisor",
+        describe: "X,Y,Z of the written volumes, or auto: the rounded median shape",
         defaultDescription: "as stored; 155 slices are cut to 152",
       })
       .option("divisor", {
         type: "number",
         default: 8,
-        describe: "With --reshape auto: sides are multiples of it (2 to the power of the network's depth)",
+        describe: "Sides of --reshape auto are multiples of it: 2^depth of the network",
       })
       .option("overwrite", {
         type: "boolean",
@@ -60,23 +59,17 @@ export const tfrecordCommand: CommandModule<object, Arguments> = {
         describe: "Threads",
         defaultDescription: "by CPUs, free memory and amount of work",
       })
+      .example("$0 tfrecord --source-dir Task01 --target-dir out", "DistMIS's default: 240 x 240 x 152, 70/15/15 %")
       .example(
-        "$0 tfrecord --source-dir Task01_BrainTumour --target-dir dataset",
-        "DistMIS's default: 240 x 240 x 152, 70/15/15 %",
-      )
-      .example(
-        "$0 tfrecord --source-dir Task01_BrainTumour --target-dir small --reshape '(120, 120, 152)' --split 0.8,0.1,0.1",
+        "$0 tfrecord --source-dir Task01 --target-dir out --reshape '(120, 120, 152)' --split 0.8,0.1,0.1",
         "smaller volumes",
       )
-      .example(
-        "$0 tfrecord --source-dir Task04_Hippocampus --target-dir hippocampus --reshape auto",
-        "volumes of differing shapes",
-      ),
+      .example("$0 tfrecord --source-dir Task04 --target-dir out --reshape auto", "volumes of differing shapes"),
   handler: async (args) => {
-    const split = args.split === undefined ? DEFAULT_SPLIT : parseTriple("split", args.split, "0.7,0.15,0.15");
-    const interrupt = new AbortController();
-    const onInterrupt = (): void => interrupt.abort();
-    process.once("SIGINT", onInterrupt);
+    const split = args.split && parseTriple("split", args.split, "0.7,0.15,0.15");
+    const reshape = parseReshape(args.reshape);
+    const { writeTfrecords } = await import("../index.ts");
+    const signals = listenForStop(() => process.stderr.write("\nStopping after this volume.\n"));
     const lines: Record<"check" | "write", ProgressLine> = {
       check: progressLine("Checking headers", "volumes"),
       write: progressLine("Writing", "volumes"),
@@ -87,12 +80,12 @@ export const tfrecordCommand: CommandModule<object, Arguments> = {
         {
           sourceDir: args["source-dir"],
           targetDir: args["target-dir"],
-          split,
-          reshape: parseReshape(args.reshape),
+          ...(split === undefined ? {} : { split }),
+          reshape,
           divisor: args.divisor,
           overwrite: args.overwrite,
           ...(args.workers === undefined ? {} : { workers: args.workers }),
-          signal: interrupt.signal,
+          signal: signals.stop,
         },
         ({ phase, done, total }) => {
           lines[phase].update(done, total);
@@ -109,14 +102,14 @@ export const tfrecordCommand: CommandModule<object, Arguments> = {
           : `Up to date: ${result.targetDir} holds ${what}.`,
       );
     } finally {
-      process.off("SIGINT", onInterrupt);
+      signals.release();
       lines.check.stop();
       lines.write.stop();
     }
   },
 };
 
-function parseReshape(words: string[] | undefined): Reshape {
+function parseReshape(words: string[] | undefined): [number, number, number] | "auto" | null {
   if (words === undefined) return null;
   if (words.length === 1 && words[0] === "auto") return "auto";
   return parseTriple("reshape", words, "120,120,152");

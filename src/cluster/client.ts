@@ -14,8 +14,9 @@ export function createClient(socketPath: string): ClusterServiceClient {
     "grpc.enable_http_proxy": 0,
     "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
     "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
-    // A shim that hangs (stopped, swapped out) without closing its socket is noticed.
-    "grpc.keepalive_time_ms": 30_000,
+    // A shim that hangs (stopped, swapped out) without closing its socket is noticed. gRPC's servers refuse clients that
+    // ask more often than every 5 minutes while nothing else is said, as when a gang waits for its place.
+    "grpc.keepalive_time_ms": 330_000,
     "grpc.keepalive_timeout_ms": 30_000,
   });
 }

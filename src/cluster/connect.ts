@@ -2,6 +2,7 @@
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { StatusObject } from "@grpc/grpc-js";
+import { DistmisError } from "../errors/index.ts";
 import type { StartGang, TrainerProcess } from "../generated/distmis/v1/cluster.ts";
 import { entryCommand, moduleUrl, packageRoot } from "../paths/index.ts";
 import { createClient, unary } from "./client.ts";
@@ -57,7 +58,11 @@ function createCluster(socketPath: string, shimExited: Promise<string>, end: () 
   return {
     describe: () => unary(client.describeCluster.bind(client), {}),
     check: (gang) => unary(client.checkGang.bind(client), { gang }),
-    runGang: (gang) => runGang({ call: client.runGang(), start: startMessage(gang), reasonOfLoss }),
+    runGang(gang) {
+      if (closing !== undefined)
+        throw new DistmisError("CLUSTER_UNAVAILABLE", `gang ${gang.name}: the cluster is closed`);
+      return runGang({ call: client.runGang(), start: startMessage(gang), reasonOfLoss });
+    },
     lost,
     close() {
       closing ??= end().finally(() => client.close());

@@ -26,6 +26,9 @@ type Call = ClientDuplexStream<RunGangRequest, RunGangResponse>;
 /** A frame is sent in pieces of this size, so that a message of the shim's protocol stays small. */
 const PIECE_BYTES = 256 * 1024;
 
+/** The shim closes the stream right after `ended`. */
+const CLOSE_MS = 2000;
+
 export interface GangParts {
   /** A call that nothing was written to. */
   call: Call;
@@ -47,12 +50,15 @@ export function runGang({ call, start, reasonOfLoss }: GangParts): Gang {
   // The status tells the same, but an error that nobody listens to would end the process.
   call.on("error", () => {});
 
+  let drained: Promise<unknown> | undefined;
   /** Resolves when there is room for more, or none is needed any longer. */
   async function write(message: NonNullable<RunGangRequest["message"]>): Promise<void> {
     if (over || call.destroyed || call.writableEnded) return;
     if (call.write({ message })) return;
-    const drained = new Promise<void>((resolve) => void call.once("drain", resolve));
-    await Promise.race([drained, finished]);
+    drained ??= Promise.race([new Promise((resolve) => call.once("drain", resolve)), finished]).then(() => {
+      drained = undefined;
+    });
+    await drained;
   }
 
   function kill(): void {
@@ -63,9 +69,10 @@ export function runGang({ call, start, reasonOfLoss }: GangParts): Gang {
   async function* events(): AsyncGenerator<GangEvent, void> {
     const workers = createWorkers(start.name);
     let ended: GangEnded | undefined;
+    let watchdog: NodeJS.Timeout | undefined;
     try {
-      for await (const response of responses(call)) {
-        const message = response.message;
+      for await (const { message } of responses(call)) {
+        if (ended !== undefined) continue;
         if (message?.$case === "placed") yield { type: "placed", workers: message.value.workers };
         else if (message?.$case === "log") yield* workers.log(message.value);
         else if (message?.$case === "bytes") {
@@ -75,13 +82,15 @@ export function runGang({ call, start, reasonOfLoss }: GangParts): Gang {
           break;
         } else if (message?.$case === "ended") {
           ended = message.value;
-          break;
+          call.end();
+          watchdog = setTimeout(() => call.cancel(), CLOSE_MS);
         }
       }
       yield* workers.logRests();
       yield { type: "ended", ended: ended ?? (await endOfBrokenStream()) };
     } finally {
-      // Whoever stops to listen before the end gives the gang up; after the shim's word of the end this changes nothing.
+      clearTimeout(watchdog);
+      // Whoever stops to listen before the end gives the gang up; on a finished stream this does nothing.
       call.cancel();
     }
   }

@@ -84,16 +84,14 @@ export async function makePhantom(
   const files = names.flatMap((name) => [join(targetDir, "imagesTr", name), join(targetDir, "labelsTr", name)]);
   const path = join(targetDir, "dataset.json");
   const found = await recordedRequest(path);
-  if (found !== null) {
-    if (isDeepStrictEqual(found.request, request) && (await allExist(files)))
-      return { status: "up-to-date", targetDir };
-    if (!overwrite) {
-      const what = found.request === null ? "a data set that is no phantom" : "another phantom";
-      throw new DistmisError(
-        "FILE_UNUSABLE",
-        `${targetDir}: holds ${what}; replace it with --overwrite or name another folder`,
-      );
-    }
+  const same = isDeepStrictEqual(found?.request, request);
+  if (same && (await allExist(files))) return { status: "up-to-date", targetDir };
+  if (found !== null && !same && !overwrite) {
+    const what = found.request === null ? "a data set that is no phantom" : "another phantom";
+    throw new DistmisError(
+      "FILE_UNUSABLE",
+      `${targetDir}: holds ${what}; replace it with --overwrite or name another folder`,
+    );
   }
   try {
     await rm(path, { force: true });

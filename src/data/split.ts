@@ -48,7 +48,7 @@ export function splitCounts(total: number, ratios: SplitRatios): SplitCounts {
     // A lower split gives its last sample: nothing is trained without train, nothing chosen without valid.
     const giver =
       SPLITS.reduce<Split | null>(
-        (best, other) => (counts[other] > (best === null ? 1 : counts[best]) ? other : best),
+        (best, other) => (counts[other] >= (best === null ? 2 : counts[best]) ? other : best),
         null,
       ) ?? SPLITS.slice(index + 1).find((other) => counts[other] > 0);
     if (giver === undefined) continue;

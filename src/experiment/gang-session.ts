@@ -1,5 +1,5 @@
 /** One gang of workers as the orchestrator talks to it: ready, then one trial after the other, then its end. */
-import type { Cluster, GangOptions } from "../cluster/types.ts";
+import type { Cluster, GangOptions } from "../cluster/index.ts";
 import { messageOf } from "../errors/index.ts";
 import { GangEndCause, type GangEnded, type Worker } from "../generated/distmis/v1/cluster.ts";
 import {
@@ -9,7 +9,6 @@ import {
   type TrialEnded,
   TrialOutcome,
 } from "../generated/distmis/v1/trainer.ts";
-import { PROTOCOL_VERSION } from "../wire/index.ts";
 import { type Deferred, deferred, settlesWithin } from "./deferred.ts";
 
 /** Where a trial's news goes. What these return is awaited before the next message is taken from the gang. */
@@ -70,20 +69,10 @@ export function openGangSession(cluster: Cluster, options: GangOptions): GangSes
 
   const onMessage = async (rank: number, message: NonNullable<FromTrainer["message"]>): Promise<void> => {
     switch (message.$case) {
-      case "ready": {
-        const { protocolVersion, distmisVersion } = message.value;
-        if (protocolVersion !== PROTOCOL_VERSION) {
-          const host = workers.find((worker) => worker.rank === rank)?.hostName ?? "its node";
-          refuse(
-            `the trainer on ${host} is distmis ${distmisVersion} and speaks protocol ${protocolVersion}, expected ${PROTOCOL_VERSION}; ` +
-              "run `npm run setup` in the installation that it was started from",
-          );
-          break;
-        }
+      case "ready":
         welcome.add(rank);
         if (welcome.size === replicas) ready.resolve({ ok: true, workers });
         break;
-      }
       case "heartbeat":
         break;
       case "report":
@@ -134,7 +123,7 @@ export function openGangSession(cluster: Cluster, options: GangOptions): GangSes
     const final =
       refused === null
         ? { ...end, message: oneLine(end.message + atStart) }
-        : { ...end, cause: GangEndCause.GANG_END_CAUSE_START_FAILED, message: refused };
+        : { ...end, cause: GangEndCause.GANG_END_CAUSE_TRAINER_EXITED, message: refused };
     clean = false;
     ready.resolve({ ok: false, ended: final });
     current?.done.resolve({ type: "lost", ended: final });

@@ -2,7 +2,7 @@
  * As many gangs at once as there is room and work for. A lane is one gang from its start to its end: it takes trials as
  * long as its trainers stay clean and there are any.
  */
-import type { Cluster } from "../cluster/types.ts";
+import type { Cluster } from "../cluster/index.ts";
 import { DistmisError, type ErrorCode } from "../errors/index.ts";
 import { GangEndCause, type GangEnded, type Worker } from "../generated/distmis/v1/cluster.ts";
 import type { Verdict } from "./attempt.ts";

@@ -1,5 +1,5 @@
 /** From `resources` of an experiment to a gang request, and how many of them the cluster holds. */
-import type { Cluster } from "../cluster/types.ts";
+import type { Cluster } from "../cluster/index.ts";
 import type { ResourcesConfig } from "../config/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import { type GangRequest, type Node, PlacementStrategy } from "../generated/distmis/v1/cluster.ts";

@@ -1,7 +1,7 @@
 /** The orchestrator: experiment -> trials -> assignments -> results, with the journal as its memory. */
 import { access } from "node:fs/promises";
 import path from "node:path";
-import type { Cluster } from "../cluster/types.ts";
+import type { Cluster } from "../cluster/index.ts";
 import { type Experiment, gridSize } from "../config/index.ts";
 import { DistmisError, messageOf } from "../errors/index.ts";
 import { runAttempt } from "./attempt.ts";
@@ -169,9 +169,15 @@ async function searchAll(
   for (const trial of trials.values()) if (hasEnded(trial)) await tell(trial);
   /** Known trials that are to be run: unfinished ones of before, and those whose gang was lost. */
   const waiting = [...trials.values()].filter((trial) => !hasEnded(trial));
+  let lastNumber = [...trials.keys()].reduce((last, id) => Math.max(last, Number(id)), 0);
   if (waiting.length + searcher.remaining() === 0 || stop.aborted) return;
 
-  const cluster = await connect();
+  const cluster = await connect().catch((error: unknown) => {
+    // An interrupted start is an interrupted run.
+    if (stop.aborted) return null;
+    throw error;
+  });
+  if (cluster === null) return;
   const placement = await planPlacement(cluster, experiment.resources);
   const { cpus = 0, gpus = 0 } = placement.request.perReplica ?? {};
   const time = new Date().toISOString();
@@ -185,7 +191,8 @@ async function searchAll(
   async function take(): Promise<TrialState | null> {
     const again = waiting.shift();
     if (again !== undefined) return again;
-    const id = trialId(trials.size + 1);
+    // Taken before the wait: lanes ask at the same time.
+    const id = trialId(++lastNumber);
     const parameters = await searcher.ask(id);
     if (parameters === null) return null;
     folder.record({ type: "trial_created", trial: id, parameters });

@@ -1,7 +1,7 @@
 /** One task on one gang, outside any search: how the best model is measured on the test split. */
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
-import type { Cluster } from "../cluster/types.ts";
+import type { Cluster } from "../cluster/index.ts";
 import type { ResourcesConfig, TrialConfig } from "../config/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import { GangEndCause } from "../generated/distmis/v1/cluster.ts";

@@ -68,6 +68,7 @@ export function createReducer(state: RunState): Reducer {
         for (const trial of state.trials.values()) if (trial.state === "running") trial.state = "waiting";
         break;
       case "trial_created":
+        if (state.trials.has(record.trial)) throw new Error(`the journal creates trial ${record.trial} twice`);
         state.trials.set(record.trial, newTrial(record.trial, record.parameters));
         break;
       case "attempt_started": {

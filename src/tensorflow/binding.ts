@@ -29,9 +29,10 @@ export interface NativeBinding extends TFJSBinding {
     attributes: TFEOpAttr[],
     inputs: (number | number[])[],
     device: string,
+    keep: boolean,
   ): GraphTensor[];
   graphOpDef(graph: NativeGraph, type: string): Uint8Array;
-  graphFinish(graph: NativeGraph, name: string, inputs: number[], outputs: number[], kept: number[]): void;
+  graphFinish(graph: NativeGraph, name: string, inputs: number[], outputs: number[]): void;
   functionRemove(name: string): void;
   devices(): { name: string; type: string }[];
 }
@@ -53,8 +54,6 @@ interface Trace {
   graph: NativeGraph;
   inputs: number[];
   outputs: number[];
-  /** One tensor of each operation with a side effect. */
-  kept: number[];
   operations: number;
 }
 
@@ -124,10 +123,8 @@ export function tracingBinding(native: NativeBinding): {
   function addOperation(current: Trace, name: string, attributes: TFEOpAttr[], ids: number[]): TensorMetadata[] {
     const op = definition(current.graph, name);
     const inputs = grouped(op, attributes, graphIds(name, ids));
-    const outputs = native.graphOperation(current.graph, name, attributes, inputs, "");
+    const outputs = native.graphOperation(current.graph, name, attributes, inputs, "", op.isStateful);
     current.operations++;
-    const first = outputs[0];
-    if (op.isStateful && first) current.kept.push(first.id);
     return outputs.map((tensor, position) => describe(name, tensor, position));
   }
 
@@ -149,7 +146,7 @@ export function tracingBinding(native: NativeBinding): {
       for (const index of graphIds(name, ids)) {
         // A function's output may not be its input itself.
         const [copy] = current.inputs.includes(index)
-          ? native.graphOperation(current.graph, "Identity", [], [index], "")
+          ? native.graphOperation(current.graph, "Identity", [], [index], "", false)
           : [{ id: index }];
         if (copy) current.outputs.push(copy.id);
       }
@@ -190,7 +187,7 @@ export function tracingBinding(native: NativeBinding): {
         graph: native.graphNew(),
         inputs: [],
         outputs: [],
-        kept: [],
+
         operations: 0,
       };
       trace = current;
@@ -199,7 +196,7 @@ export function tracingBinding(native: NativeBinding): {
       } finally {
         trace = undefined;
       }
-      native.graphFinish(current.graph, name, current.inputs, current.outputs, current.kept);
+      native.graphFinish(current.graph, name, current.inputs, current.outputs);
       return current.operations;
     },
     remove: (name) => native.functionRemove(name),

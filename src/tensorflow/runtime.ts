@@ -28,7 +28,10 @@ export type Attribute =
   | { type: "int"; value: number | number[] }
   | { type: "float"; value: number | number[] }
   | { type: "string"; value: string }
-  | { type: "type"; value: "float32" | "int32" | "bool" | "int64" };
+  | { type: "type"; value: TypeName }
+  | { type: "types"; value: readonly TypeName[] };
+
+export type TypeName = "float32" | "int32" | "bool" | "int64";
 
 export interface TensorFlow {
   readonly tf: Tfjs;
@@ -120,6 +123,7 @@ function load(options: TensorFlowOptions): TensorFlow {
     float: binding.TF_ATTR_FLOAT,
     string: binding.TF_ATTR_STRING,
     type: binding.TF_ATTR_TYPE,
+    types: binding.TF_ATTR_TYPE,
   };
   const dtypes = {
     float32: binding.TF_FLOAT,
@@ -127,11 +131,15 @@ function load(options: TensorFlowOptions): TensorFlow {
     bool: binding.TF_BOOL,
     int64: binding.TF_INT64,
   };
+  const attributeValue = (attribute: Attribute): TFEOpAttr["value"] => {
+    if (attribute.type === "type") return dtypes[attribute.value];
+    return attribute.type === "types" ? attribute.value.map((name) => dtypes[name]) : attribute.value;
+  };
   const rawOp: TensorFlow["rawOp"] = (name, inputs, attributes, outputs = 1) => {
     const list: TFEOpAttr[] = Object.entries(attributes).map(([key, attribute]) => ({
       name: key,
       type: attributeTypes[attribute.type],
-      value: attribute.type === "type" ? dtypes[attribute.value] : attribute.value,
+      value: attributeValue(attribute),
     }));
     return backend.executeMultipleOutputs(name, list, [...inputs], outputs);
   };

@@ -4,11 +4,13 @@ import os from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { DistmisError, messageOf } from "../errors/index.ts";
-import { moduleUrl } from "../paths/index.ts";
 import type { Task, TrialContext, TrialResult } from "./task.ts";
 
 /** Ours; loaded when first needed, as they load TensorFlow. */
-const OWN_TASKS = ["train", "evaluate"];
+const OWN_TASKS: Record<string, () => Promise<{ default: Task }>> = {
+  train: () => import("./tasks/train.ts"),
+  evaluate: () => import("./tasks/evaluate.ts"),
+};
 
 /**
  * The task of an assignment. A module is loaded once in the life of the process.
@@ -17,11 +19,12 @@ const OWN_TASKS = ["train", "evaluate"];
  * @throws DistmisError CONFIG_INVALID or FILE_UNUSABLE
  */
 export async function loadTask(name: string): Promise<Task> {
-  if (OWN_TASKS.includes(name)) return taskOf(await import(moduleUrl(`trainer/tasks/${name}`).href), name);
+  const own = Object.hasOwn(OWN_TASKS, name) ? OWN_TASKS[name] : undefined;
+  if (own !== undefined) return (await own()).default;
   if (!path.isAbsolute(name)) {
     throw new DistmisError(
       "CONFIG_INVALID",
-      `task "${name}": expected ${OWN_TASKS.join(", ")} or the absolute path of a module`,
+      `task "${name}": expected ${Object.keys(OWN_TASKS).join(", ")} or the absolute path of a module`,
     );
   }
   if (!fs.existsSync(name)) {

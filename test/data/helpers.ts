@@ -38,7 +38,9 @@ export function python(program: string, ...args: string[]): unknown {
 export function failure(code: ErrorCode, ...patterns: (RegExp | string)[]): (error: unknown) => boolean {
   return (error) => {
     if (!(error instanceof DistmisError)) throw error;
-    const missing = patterns.filter((part) => (typeof part === "string" ? !error.message.includes(part) : !part.test(error.message)));
+    const missing = patterns.filter((part) =>
+      typeof part === "string" ? !error.message.includes(part) : !part.test(error.message),
+    );
     if (error.code !== code || missing.length > 0 || error.message.includes("\n")) {
       throw new Error(`expected ${code} with ${missing.join(", ")}, found ${error.code}: ${error.message}`);
     }

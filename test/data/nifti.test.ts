@@ -21,7 +21,12 @@ async function compare(path: string, expected: Expected): Promise<void> {
   const image = await readNifti(path);
   assert.deepEqual(image.shape, expected.shape, path);
   assert.equal(image.littleEndian, expected.endian === "<", path);
-  assert.deepEqual(image.affine, expected.affine, path);
+  // Adding 0 makes -0 equal to 0.
+  assert.deepEqual(
+    image.affine.map((row) => row.map((value) => value + 0)),
+    expected.affine.map((row) => row.map((value) => value + 0)),
+    path,
+  );
   const values = Float64Array.from(image.data);
   assert.equal(createHash("sha256").update(new Uint8Array(values.buffer)).digest("hex"), expected.sha256_f64_F, path);
 }
@@ -54,7 +59,10 @@ describe("readNifti", () => {
         read++;
       } else if (/\.hdr(\.gz)?$/.test(expected.file)) {
         // Headers without their image.
-        await assert.rejects(readNifti(path), failure(expected.file.includes("analyze") ? "DATA_INVALID" : "FILE_UNUSABLE", path));
+        await assert.rejects(
+          readNifti(path),
+          failure(expected.file.includes("analyze") ? "DATA_INVALID" : "FILE_UNUSABLE", path),
+        );
       } else if (expected.nibabel === "ok" && !basename(path).startsWith("bad_")) {
         await compare(path, expected);
         read++;
@@ -69,7 +77,11 @@ describe("readNifti", () => {
   /** A plain file of 4 x 3 x 2 int16 voxels with `change` applied to its bytes. */
   async function changed(dir: string, change: (bytes: Buffer) => Buffer | undefined, name = "x.nii"): Promise<string> {
     const path = join(dir, name);
-    await writeNifti(join(dir, "base.nii"), { data: Int16Array.from({ length: 24 }, (_, i) => i - 5), shape: [4, 3, 2], affine: AFFINE });
+    await writeNifti(join(dir, "base.nii"), {
+      data: Int16Array.from({ length: 24 }, (_, i) => i - 5),
+      shape: [4, 3, 2],
+      affine: AFFINE,
+    });
     const bytes = await readFile(join(dir, "base.nii"));
     await writeFile(path, change(bytes) ?? bytes);
     return path;
@@ -80,7 +92,7 @@ describe("readNifti", () => {
     const cases: [string, (bytes: Buffer) => Buffer | undefined][] = [
       ["is 0, expected 1 to 7", (b) => void b.writeInt16LE(0, 40)],
       ["is 8, expected 1 to 7", (b) => void b.writeInt16LE(8, 40)],
-      [/dim\[2\] is -3/.source.replaceAll("\\", ""), (b) => void b.writeInt16LE(-3, 44)],
+      ["dim[2] is -3", (b) => void b.writeInt16LE(-3, 44)],
       ["bitpix is 32", (b) => void b.writeInt16LE(32, 72)],
       ["complex64", (b) => void b.writeInt16LE(32, 70)],
       ["RGB24", (b) => void b.writeInt16LE(128, 70)],
@@ -89,10 +101,10 @@ describe("readNifti", () => {
       ["vox_offset is NaN", (b) => void b.writeFloatLE(Number.NaN, 108)],
       ["vox_offset is -352", (b) => void b.writeFloatLE(-352, 108)],
       ["vox_offset is 200", (b) => void b.writeFloatLE(200, 108)],
-      ["scl_inter is NaN", (b) => void (b.writeFloatLE(2, 112), b.writeFloatLE(Number.NaN, 116))],
+      ["scl_inter is NaN", (b) => void b.writeFloatLE(Number.NaN, b.writeFloatLE(2, 112))],
       ["Analyze 7.5", (b) => void b.fill(0, 344, 348)],
       ["more than the file can hold", (b) => b.subarray(0, b.length - 1)],
-      ["more than the file can hold", (b) => void (b.writeInt16LE(30000, 42), b.writeInt16LE(30000, 44))],
+      ["more than the file can hold", (b) => void b.writeInt16LE(30000, b.writeInt16LE(30000, 42))],
       ["a header alone takes 348", (b) => b.subarray(0, 100)],
       [
         "extension at byte 352 claims -16 bytes",
@@ -123,7 +135,7 @@ describe("readNifti", () => {
     assert.deepEqual((await readNifti(members)).data, plain.data);
     const wrongCrc = await changed(dir, (b) => {
       const zipped = gzipSync(b);
-      zipped.writeUInt32LE(zipped.readUInt32LE(zipped.length - 8) ^ 1, zipped.length - 8);
+      zipped.writeInt32LE(zipped.readInt32LE(zipped.length - 8) ^ 1, zipped.length - 8);
       return zipped;
     });
     await assert.rejects(readNifti(wrongCrc), failure("DATA_INVALID", wrongCrc, "gzip"));
@@ -147,7 +159,10 @@ describe("readNifti", () => {
     };
     const image = await readNifti(await changed(dir, stored(-(2n ** 53n - 1n))));
     assert.equal(image.data[1], -(2 ** 53 - 1));
-    await assert.rejects(readNifti(await changed(dir, stored(2n ** 60n))), failure("DATA_INVALID", "voxel 1 is 1152921504606846976"));
+    await assert.rejects(
+      readNifti(await changed(dir, stored(2n ** 60n))),
+      failure("DATA_INVALID", "voxel 1 is 1152921504606846976"),
+    );
   });
 
   it("reads pairs by either name, all datatypes and both byte orders as nibabel writes them", async (t) => {
@@ -181,13 +196,27 @@ json.dump(out, sys.stdout)
         assert.equal(image.littleEndian, le);
         assert.equal(image.data[0], first, name);
         assert.equal(image.data[1], second, name);
-        const distance = Math.max(...image.affine.flatMap((row, r) => row.map((value, c) => Math.abs(value - affine[r][c]))));
+        const distance = Math.max(
+          ...image.affine.flatMap((row, r) => row.map((value, c) => Math.abs(value - affine[r][c]))),
+        );
         assert.ok(distance < 1e-6, `${name}: ${distance}`);
-        for (const [axis, edge] of [1.5, 2, 2.5].entries()) assert.ok(Math.abs((image.spacing[axis] ?? 0) - edge) < 1e-6);
+        for (const [axis, edge] of [1.5, 2, 2.5].entries())
+          assert.ok(Math.abs((image.spacing[axis] ?? 0) - edge) < 1e-6);
       }
     }
   });
 });
+
+interface Seen {
+  shape: number[];
+  dtype: string;
+  data: number[];
+  affine: number[][];
+  sform: number;
+  qform: number;
+  q: number[][] | null;
+  units: string[];
+}
 
 describe("writeNifti", () => {
   it("gives files that nibabel reads, with sform and qform, and that are read back exactly", async (t) => {
@@ -234,7 +263,7 @@ json.dump(out, sys.stdout)
     );
     assert.ok(Array.isArray(seen));
     for (const [index, volume] of volumes.entries()) {
-      const found = seen[index];
+      const found: Seen = seen[index];
       assert.deepEqual(found.shape, volume.shape);
       assert.deepEqual(found.dtype, ["uint8", "int16", "float32", "float32"][index]);
       assert.deepEqual(found.data, Array.from(volume.data));
@@ -242,7 +271,8 @@ json.dump(out, sys.stdout)
       assert.equal(found.qform, index === 3 ? 0 : 1);
       assert.deepEqual(found.units, ["mm", "sec"]);
       const near = (a: number[][]): void => {
-        for (const [r, row] of volume.affine.entries()) for (const [c, value] of row.entries()) assert.ok(Math.abs(value - (a[r]?.[c] ?? 0)) < 1e-5);
+        for (const [r, row] of volume.affine.entries())
+          for (const [c, value] of row.entries()) assert.ok(Math.abs(value - (a[r]?.[c] ?? 0)) < 1e-5);
       };
       near(found.affine);
       if (found.q !== null) near(found.q);
@@ -255,7 +285,13 @@ json.dump(out, sys.stdout)
 
   it("refuses sizes that disagree", async (t) => {
     const path = join(await tempDir(t), "x.nii");
-    await assert.rejects(writeNifti(path, { data: new Uint8Array(5), shape: [2, 3], affine: AFFINE }), failure("DATA_INVALID", "5 voxels"));
-    await assert.rejects(writeNifti("/nowhere/x.nii", { data: new Uint8Array(6), shape: [2, 3], affine: AFFINE }), failure("FILE_UNUSABLE"));
+    await assert.rejects(
+      writeNifti(path, { data: new Uint8Array(5), shape: [2, 3], affine: AFFINE }),
+      failure("DATA_INVALID", "5 voxels"),
+    );
+    await assert.rejects(
+      writeNifti("/nowhere/x.nii", { data: new Uint8Array(6), shape: [2, 3], affine: AFFINE }),
+      failure("FILE_UNUSABLE"),
+    );
   });
 });

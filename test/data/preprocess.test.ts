@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { checkPair, type Preprocessing, preprocessImage, preprocessingSchema, preprocessLabel, restoreLabel, restoreProbabilities } from "../../src/data/index.ts";
+import {
+  checkPair,
+  type Preprocessing,
+  preprocessImage,
+  preprocessingSchema,
+  preprocessLabel,
+  restoreLabel,
+  restoreProbabilities,
+} from "../../src/data/index.ts";
 import { AFFINE, failure, noise, python, tempDir } from "./helpers.ts";
 
 function recipe(shape: [number, number, number], modalities = 1): Preprocessing {
@@ -20,7 +28,8 @@ function recipe(shape: [number, number, number], modalities = 1): Preprocessing 
 const volume = (data: Float32Array, shape: number[], path = "volume.nii") => ({ path, data, shape, affine: AFFINE });
 
 /** For assert.throws. */
-const fails = (work: () => unknown, ...patterns: string[]): void => assert.throws(work, failure("DATA_INVALID", ...patterns));
+const fails = (work: () => unknown, ...patterns: string[]): void =>
+  assert.throws(work, failure("DATA_INVALID", ...patterns));
 
 /** TensorFlow's own resize on each axis and per_image_standardization; all arrays raw float32, row-major. */
 const REFERENCE = `
@@ -34,7 +43,9 @@ for i, (source, to) in enumerate(cases):
     image = np.fromfile(f"{folder}/{i}.image", "<f4").reshape([*source, 2], order="F")
     label = np.fromfile(f"{folder}/{i}.label", "<f4").reshape(source, order="F")
     if source[2] == 155: image, label = image[:, :, 2:-1], label[:, :, 2:-1]
-    out = np.stack([tf.image.per_image_standardization(resize(image[..., c], to, "bilinear")[..., None]).numpy()[..., 0] for c in range(2)])
+    out = np.stack([resize(image[..., c], to, "bilinear") for c in range(2)])
+    # On (C, X, Y, Z) it takes the first axis for the batch: each modality by itself.
+    out = tf.image.per_image_standardization(out).numpy()
     out.astype("<f4").tofile(f"{folder}/{i}.image.out")
     (resize(label, to, "nearest") > 0).astype("<f4").tofile(f"{folder}/{i}.label.out")
 json.dump("ok", sys.stdout)
@@ -44,12 +55,30 @@ describe("preprocessing", () => {
   it("agrees with TensorFlow: cut, resize, standardisation, channels first", async (t) => {
     const dir = await tempDir(t);
     const cases: [number[], [number, number, number]][] = [
-      [[7, 9, 11], [7, 9, 11]],
-      [[7, 9, 11], [14, 18, 22]],
-      [[35, 51, 37], [32, 48, 40]],
-      [[6, 5, 155], [6, 5, 152]],
-      [[6, 5, 155], [9, 4, 40]],
-      [[3, 1, 4], [5, 2, 4]],
+      [
+        [7, 9, 11],
+        [7, 9, 11],
+      ],
+      [
+        [7, 9, 11],
+        [14, 18, 22],
+      ],
+      [
+        [35, 51, 37],
+        [32, 48, 40],
+      ],
+      [
+        [6, 5, 155],
+        [6, 5, 152],
+      ],
+      [
+        [6, 5, 155],
+        [9, 4, 40],
+      ],
+      [
+        [3, 1, 4],
+        [5, 2, 4],
+      ],
     ];
     const sources = cases.map(([source], index) => {
       const voxels = source.reduce((product, side) => product * side, 1);
@@ -74,7 +103,10 @@ describe("preprocessing", () => {
       assert.deepEqual(ours.shape, [2, ...to]);
       const theirs = await read(`${index}.image.out`);
       assert.equal(ours.image.length, theirs.length);
-      const worst = theirs.reduce((most, value, at) => Math.max(most, Math.abs(value - (ours.image[at] ?? Number.NaN))), 0);
+      const worst = theirs.reduce(
+        (most, value, at) => Math.max(most, Math.abs(value - (ours.image[at] ?? Number.NaN))),
+        0,
+      );
       assert.ok(worst < 1e-5, `case ${index}: ${worst}`);
       const target = preprocessLabel(volume(label, source), recipe(to, 2));
       assert.deepEqual(target.shape, [1, ...to]);
@@ -90,16 +122,35 @@ describe("preprocessing", () => {
       return data;
     };
     for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
-      fails(() => preprocessImage(volume(bad(value), shape, "a.nii"), recipe([2, 3, 4])), "a.nii", "1 voxels", String(value), "(1, 0, 1)");
+      fails(
+        () => preprocessImage(volume(bad(value), shape, "a.nii"), recipe([2, 3, 4])),
+        "a.nii",
+        "1 voxels",
+        String(value),
+        "(1, 0, 1)",
+      );
     }
-    fails(() => preprocessImage(volume(noise(24), shape, "a.nii"), recipe([2, 3, 4], 2)), "a.nii", "1 channels", "expected 2");
+    fails(
+      () => preprocessImage(volume(noise(24), shape, "a.nii"), recipe([2, 3, 4], 2)),
+      "a.nii",
+      "1 channels",
+      "expected 2",
+    );
     const label = new Float32Array(24);
     label[7] = 0.5;
     fails(() => preprocessLabel(volume(label, shape, "l.nii"), recipe([2, 3, 4])), "l.nii", "0.5", "whole number");
     label[7] = 3;
     fails(() => preprocessLabel(volume(label, shape, "l.nii"), recipe([2, 3, 4])), "label 3", "0, 1, 2");
-    fails(() => checkPair(volume(label, shape, "a.nii"), volume(label, [2, 3, 5], "l.nii")), "a.nii", "l.nii", "2 x 3 x 5");
-    const moved = { ...volume(label, shape, "l.nii"), affine: AFFINE.map((row, r) => row.map((value, c) => (r === 1 && c === 3 ? value + 0.1 : value))) };
+    fails(
+      () => checkPair(volume(label, shape, "a.nii"), volume(label, [2, 3, 5], "l.nii")),
+      "a.nii",
+      "l.nii",
+      "2 x 3 x 5",
+    );
+    const moved = {
+      ...volume(label, shape, "l.nii"),
+      affine: AFFINE.map((row, r) => row.map((value, c) => (r === 1 && c === 3 ? value + 0.1 : value))),
+    };
     fails(() => checkPair(volume(label, shape, "a.nii"), moved), "a.nii", "l.nii", "affines");
     checkPair(volume(label, [...shape, 1]), volume(label, shape));
   });
@@ -116,7 +167,11 @@ describe("preprocessing", () => {
       const [x, y, z] = [at % 40, Math.floor(at / 40) % 36, Math.floor(at / 1440)];
       ball[at] = Math.hypot(x - 18, y - 20, z - 25) < 11 ? 2 : 0;
     }
-    const back = restoreLabel(preprocessLabel(volume(ball, [...shape]), recipe([32, 40, 32])).label, shape, recipe([32, 40, 32]));
+    const back = restoreLabel(
+      preprocessLabel(volume(ball, [...shape]), recipe([32, 40, 32])).label,
+      shape,
+      recipe([32, 40, 32]),
+    );
     let both = 0;
     let sum = 0;
     for (const [at, value] of ball.entries()) {

@@ -2,7 +2,7 @@
  * A cluster without Ray, for what real machines do too seldom or too slowly: every cause of a gang's end, full clusters,
  * lost nodes. The real one is used in cluster.test.ts.
  */
-import type { Cluster, Gang, GangEvent, GangOptions } from "../../src/cluster/types.ts";
+import type { Cluster, Gang, GangEvent, GangOptions } from "../../src/cluster/index.ts";
 import { GangEndCause, type GangEnded, type GangRequest } from "../../src/generated/distmis/v1/cluster.ts";
 import { type Assignment, type FromTrainer, TrialOutcome } from "../../src/generated/distmis/v1/trainer.ts";
 import { PROTOCOL_VERSION } from "../../src/wire/index.ts";
@@ -81,7 +81,10 @@ export function scriptedCluster(options: ScriptOptions): ScriptedCluster {
       placed = true;
       gangs.most = Math.max(gangs.most, ++gangs.alive);
       const failure = options.start?.(number) ?? null;
-      if (failure !== null) return end(because(failure));
+      if (failure !== null) {
+        end(because(failure));
+        return;
+      }
       const worker = { rank: 0, nodeId: "n", hostName: "node", address: "", gpuIds: ["0"], actorPid: 1, trainerPid: 2 };
       push({ type: "placed", workers: [worker] });
       push({ type: "log", rank: 0, stream: "stderr", text: "trainer started\n" });

@@ -1,6 +1,8 @@
 /** A trainer process as its worker actor sees it: pipes, frames and logs. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import fs from "node:fs";
+import path from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { entryCommand, moduleUrl } from "../../src/paths/index.ts";
@@ -12,6 +14,12 @@ import {
 } from "../../src/wire/index.ts";
 
 export const fixture = (name: string): string => fileURLToPath(new URL(`../trainer/fixtures/${name}`, import.meta.url));
+
+/** How many reports the fixture flood.ts has made in this folder so far. */
+export function progressOf(dir: string): number {
+  const file = path.join(dir, "progress");
+  return fs.existsSync(file) ? Number(fs.readFileSync(file, "utf8")) : 0;
+}
 
 type Assign = Extract<ToTrainerMessage, { $case: "assign" }>["value"];
 

@@ -16,3 +16,20 @@ export async function until<T>(
     await delay(20);
   }
 }
+
+/** Waits until `value` has been the same for half a second, and returns it. */
+export async function untilSteady<T>(what: string, value: () => T, deadlineMs = 10_000): Promise<T> {
+  let last = value();
+  let since = performance.now();
+  await until(
+    what,
+    () => {
+      const now = value();
+      if (now !== last) since = performance.now();
+      last = now;
+      return performance.now() - since > 500 || null;
+    },
+    deadlineMs,
+  );
+  return last;
+}

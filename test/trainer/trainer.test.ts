@@ -4,11 +4,10 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import { TrialOutcome } from "../../src/generated/distmis/v1/trainer.ts";
 import { PROTOCOL_VERSION } from "../../src/wire/index.ts";
-import { assignment, fixture, startTrainer, type TrainerUnderTest } from "../support/trainer.ts";
-import { until } from "../support/until.ts";
+import { assignment, fixture, progressOf, startTrainer, type TrainerUnderTest } from "../support/trainer.ts";
+import { until, untilSteady } from "../support/until.ts";
 
 let dir = "";
 /** Used by all tests that do not end it. */
@@ -203,16 +202,10 @@ describe("a trainer", { timeout: 60_000 }, () => {
     const parameters = { padding: 200 };
     warm.output.pause();
     warm.send(assignment(fixture("flood.ts"), dir, { epochs: count, parameters }));
-    const reported = () => Number(warm.logs.stdout.trim().split(" ").at(-1) || 0);
+    const reported = () => progressOf(dir);
     // The pipe and 256 KiB are full after some thousand reports of 300 bytes; then nothing more is taken.
     await until("the first reports", () => reported() > 0 || null);
-    let stuck = 0;
-    await until("the task waits", async () => {
-      const seen = reported();
-      await delay(500);
-      stuck = reported();
-      return stuck === seen || null;
-    });
+    const stuck = await untilSteady("the task waits", reported);
     assert.ok(stuck > 100 && stuck < 10_000, String(stuck));
     const start = performance.now();
     const { reports, ended } = await warm.untilEnded();

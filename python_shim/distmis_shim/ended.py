@@ -1,0 +1,82 @@
+"""How gangs end, in words."""
+
+import asyncio
+import re
+import signal
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from ray.exceptions import OutOfMemoryError, RayError
+
+from distmis_shim.cluster_view import NodeView
+from distmis_shim.contract import pb
+
+# Ray tells of an actor's death before it tells of its node's.
+_NODE_SECONDS = 2.0
+_NODE_SUSPECTED_SECONDS = 9.0
+_NODE_POLL_SECONDS = 0.2
+
+
+def one_line(text: str, limit: int = 600) -> str:
+    return re.sub(r"\s+", " ", text).strip()[:limit]
+
+
+def ended(cause: int, message: str) -> pb.GangEnded:
+    return pb.GangEnded(cause=cause, message=one_line(message))
+
+
+def trainer_exited(rank: int, worker: dict[str, Any], how: dict[str, Any]) -> pb.GangEnded:
+    who = f"the trainer of rank {rank} on {worker['host_name']}"
+    end = pb.GangEnded(rank=rank, node_id=worker["node_id"], cause=pb.GANG_END_CAUSE_TRAINER_EXITED)
+    if how["exit_code"] is not None:
+        end.exit_code = how["exit_code"]
+        end.message = f"{who} ended with exit code {how['exit_code']}; see its log"
+        return end
+    end.signal = how["signal"]
+    if how["out_of_memory"]:
+        end.cause = pb.GANG_END_CAUSE_OUT_OF_MEMORY
+        end.message = f"{who} was killed by the kernel for its use of memory: give a replica more, or a smaller batch"
+    else:
+        end.message = f"{who} was killed by signal {how['signal']} ({signal.strsignal(how['signal'])}); see its log"
+    return end
+
+
+def node_lost(rank: int, node: NodeView) -> pb.GangEnded:
+    return pb.GangEnded(
+        cause=pb.GANG_END_CAUSE_NODE_LOST,
+        message=one_line(f"node {node.name} ({node.address}), with rank {rank}, left the cluster: {node.death_cause}"),
+        rank=rank,
+        node_id=node.node_id,
+    )
+
+
+def _reason(error: RayError) -> str:
+    """Ray's text without the lines that only identify the actor."""
+    lines = [line for line in str(error).splitlines() if line and not line.startswith("\t")]
+    return one_line(" ".join(lines).replace("The actor died unexpectedly before finishing this task.", ""))
+
+
+async def worker_lost(
+    rank: int, node_id: str, error: RayError, look: Callable[[], Awaitable[Sequence[NodeView]]]
+) -> pb.GangEnded:
+    """Tells a lost node from a lost actor, for which Ray's news of the node are waited for."""
+    text = str(error)
+    end = pb.GangEnded(rank=rank, node_id=node_id)
+    if isinstance(error, OutOfMemoryError) or "OutOfMemory" in text or "running low on memory" in text:
+        end.cause = pb.GANG_END_CAUSE_OUT_OF_MEMORY
+        end.message = one_line(f"Ray killed the worker of rank {rank} for the node's lack of memory: {_reason(error)}")
+        return end
+    suspected = re.search(r"node.{0,80}(died|dead|terminated|lost|unexpectedly)|unavailable", text, re.S | re.I)
+    deadline = time.monotonic() + (_NODE_SUSPECTED_SECONDS if suspected else _NODE_SECONDS)
+    name = node_id
+    while node_id and time.monotonic() < deadline:
+        for node in await look():
+            if node.node_id == node_id:
+                name = node.name
+                if not node.alive:
+                    return node_lost(rank, node)
+        await asyncio.sleep(_NODE_POLL_SECONDS)
+    end.cause = pb.GANG_END_CAUSE_ACTOR_LOST
+    end.message = one_line(f"the worker of rank {rank} on {name} died while its node lives: {_reason(error)}")
+    return end

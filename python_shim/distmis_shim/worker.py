@@ -1,0 +1,100 @@
+"""The Ray actor: one trainer process and its pipes. It is sent to the nodes by value (see ray_runtime.py), so it may
+import only what a bare Ray installation has, and speaks in built-in types."""
+
+import asyncio
+import os
+import signal
+import socket
+from typing import Any
+
+import ray
+
+from distmis_shim import oom, pump, trainer_process
+
+# Anyone who can read a trainer's environment should not thereby hold the cluster.
+_WITHHELD = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+_OOM_SAMPLE_SECONDS = 1.0
+_EXEC_SECONDS = 10.0
+
+
+class Worker:
+    """Its methods run in one event loop whose thread lives as long as the actor; so does the trainer, which dies with
+    the thread that spawned it."""
+
+    async def start(
+        self, command: list[str], environment: dict[str, str], working_directory: str, cpus: float
+    ) -> dict[str, Any]:
+        """Spawns the trainer. {"error": text} or who and where it is."""
+        loop = asyncio.get_running_loop()
+        gpu_ids = [str(gpu) for gpu in ray.get_runtime_context().get_accelerator_ids().get("GPU", [])]
+        env = {key: value for key, value in os.environ.items() if key not in _WITHHELD}
+        env["DISTMIS_CPUS"] = f"{cpus:g}"
+        env.update(environment)
+        # Ray leaves the variable alone for an actor without GPUs, which would then see all of them.
+        env["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "") if gpu_ids else ""
+        self._oom_files = oom.own_counter_files()
+        self._oom_seen = [oom.kills(self._oom_files)] * 2
+        try:
+            trainer = trainer_process.spawn(command, env, working_directory)
+        except trainer_process.StartError as error:
+            return {"error": str(error)}
+        self._trainer = trainer
+        self._killed = False
+        self._ended = asyncio.Event()
+        self._exit: dict[str, Any] = {}
+        self._input = pump.InputPipe(loop, trainer.stdin)
+        self._output = pump.OutputPump(loop, trainer.bytes_out, trainer.stdout, trainer.stderr)
+        trainer_process.watch_exit(trainer.pid, loop, lambda: setattr(self, "_ending", loop.create_task(self._end())))
+        self._sampling = loop.create_task(self._sample_oom())
+        if not await trainer_process.wait_executed(trainer.pid, _EXEC_SECONDS):
+            await self._ended.wait()
+            said = b"".join(data for _, data in self._output.gathered())
+            if self._exit["exit_code"] in (1, 126, 127) and said.startswith(b"setpriv: failed to execute"):
+                return {"error": said.decode(errors="replace").strip().removeprefix("setpriv: ")}
+        return {
+            "node_id": ray.get_runtime_context().get_node_id(),
+            "host_name": socket.gethostname(),
+            "address": ray.util.get_node_ip_address(),
+            "gpu_ids": gpu_ids,
+            "actor_pid": os.getpid(),
+            "trainer_pid": trainer.pid,
+        }
+
+    async def _sample_oom(self) -> None:
+        # Two samples, so that an older kill of somebody else on the machine is not taken for this trainer's.
+        while True:
+            await asyncio.sleep(_OOM_SAMPLE_SECONDS)
+            self._oom_seen = [self._oom_seen[1], oom.kills(self._oom_files)]
+
+    async def _end(self) -> None:
+        await trainer_process.kill_session(self._trainer.pid)
+        exit_code, signal_number = trainer_process.reap(self._trainer.pid)
+        self._sampling.cancel()
+        out_of_memory = (
+            signal_number == signal.SIGKILL and not self._killed and oom.kills(self._oom_files) > self._oom_seen[0]
+        )
+        self._exit = {"exit_code": exit_code, "signal": signal_number, "out_of_memory": out_of_memory}
+        self._input.close()
+        self._output.finish()
+        self._ended.set()
+
+    async def read(self) -> tuple[list[pump.Chunk], dict[str, Any] | None]:
+        """Waits for output; the second part tells, after the last output, how the trainer ended."""
+        chunks = await self._output.take()
+        return (chunks, None) if chunks else ([], self._exit)
+
+    async def write(self, data: bytes) -> None:
+        """Returns when the trainer's pipe has taken the data."""
+        await self._input.write(data)
+
+    async def close_input(self) -> None:
+        self._input.close()
+
+    async def kill(self) -> None:
+        """Returns when every process of the trainer's session is gone. Harmless where none was started."""
+        if not hasattr(self, "_trainer"):
+            return
+        if not self._ended.is_set():
+            self._killed = True
+            await trainer_process.kill_session(self._trainer.pid)
+            await self._ended.wait()

@@ -1,0 +1,115 @@
+"""The shim as a process: how it starts, and that nothing survives it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import grpc
+import pytest
+from harness import RunningGang, Shim, environment, gang, marked, trainer, until
+
+from distmis_shim.contract import pb, pb_grpc
+
+
+@pytest.mark.parametrize("way", ["kill -9", "SIGTERM", "end of input"])
+async def test_nothing_survives(way):
+    shim = Shim("--num-cpus", "2", "--num-gpus", "0")
+    try:
+        await shim.connect()
+        # A terminal's Ctrl-C is the parent's affair.
+        os.kill(shim.process.pid, signal.SIGINT)
+        assert shim.socket.stat().st_mode & 0o777 == 0o600
+        secret = _environment_of(shim.process.pid)["RAY_AUTH_TOKEN"]
+        assert len(secret) == 64
+        assert not [command for command in map(_whole_command_line, marked(shim.mark)) if secret in command]
+        async with RunningGang(shim.stub, gang(), trainer("echo")) as running:
+            await running.placed()
+            assert len(marked(shim.mark)) > 5
+            began = time.monotonic()
+            if way == "kill -9":
+                shim.process.kill()
+            elif way == "SIGTERM":
+                shim.process.terminate()
+            else:
+                shim.process.stdin.close()
+            if way == "kill -9":
+                with pytest.raises(grpc.aio.AioRpcError):
+                    await running.ended()
+            else:
+                assert (await running.ended()).cause == pb.GANG_END_CAUSE_SHUTDOWN
+            await until(lambda: not marked(shim.mark), 10, "end of all processes")
+            assert time.monotonic() - began < 10
+        if way != "kill -9":
+            assert shim.process.wait(1) == 0
+            assert not shim.socket.exists()
+    finally:
+        await shim.close()
+
+
+_PARENT = """
+import subprocess, sys
+child = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+print(child.stdout.readline().decode(), flush=True)
+child.wait()
+"""
+
+
+async def test_nothing_survives_a_kill_of_the_parent(tmp_path_factory):
+    shim = Shim("--help")
+    shim.process.wait(20)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", _PARENT, *shim.process.args[:-1], "--num-cpus", "2"],
+        stdout=subprocess.PIPE,
+        env=environment(shim.mark),
+    )
+    try:
+        assert b'"ready": true' in parent.stdout.readline()
+        async with shim.client() as channel:
+            stub = pb_grpc.ClusterServiceStub(channel)
+            async with RunningGang(stub, gang(), trainer("ends", "stays")) as running:
+                await running.placed()
+                parent.kill()
+                await until(lambda: not marked(shim.mark), 12, "end of all processes")
+    finally:
+        parent.kill()
+        parent.stdout.close()
+        parent.wait()
+        await shim.close()
+
+
+async def test_says_why_it_cannot_start():
+    shim = Shim("--ray-address", "127.0.0.1:1")
+    try:
+        answer = await shim.answer()
+        assert answer["error"].startswith("no connection to the Ray at 127.0.0.1:1")
+        assert "\n" not in answer["error"]
+        assert shim.process.wait(5) == 1
+    finally:
+        await shim.close()
+
+
+async def test_a_folder_too_long_for_sockets_is_refused(tmp_path):
+    shim = Shim("--temp-dir", str(tmp_path / ("x" * 60)))
+    try:
+        assert "too long for Ray's sockets: at most 43 bytes" in (await shim.answer())["error"]
+        assert shim.process.wait(5) == 1
+    finally:
+        await shim.close()
+
+
+def _environment_of(pid: int) -> dict[str, str]:
+    # As Python changed it, not as the process was started with, so a child is asked.
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        text = Path(f"/proc/{child}/environ").read_text()
+        return dict(entry.split("=", 1) for entry in text.split("\0") if "=" in entry)
+    raise AssertionError("the shim has no children")
+
+
+def _whole_command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""

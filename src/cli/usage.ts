@@ -1,0 +1,27 @@
+/** Wrong use of the command line, in one line. */
+import { closest, distance } from "fastest-levenshtein";
+import { DistmisError } from "../errors/index.ts";
+
+/** The error for what yargs complains about. `help` is the help text of the command: its options are the known ones. */
+export function usageError(message: string, help: string): DistmisError {
+  const unknown = /^Unknown arguments?: (.*)$/m.exec(message)?.[1];
+  const text = unknown === undefined ? message.split("\n").join("; ") : describeUnknown(unknown.split(", "), help);
+  return new DistmisError("USAGE", text);
+}
+
+function describeUnknown(names: string[], help: string): string {
+  const known = [...help.matchAll(/^ +(?:-\w, )?--([a-z-]+)/gm)].flatMap(([, name]) => name ?? []);
+  // Yargs complains of --data-dir a second time as dataDir.
+  const given = names.filter((name) => !names.some((other) => other !== name && camelCase(other) === name));
+  return given
+    .map((name) => {
+      const best = known.length === 0 ? undefined : closest(name, known);
+      const near = best !== undefined && distance(name, best) <= Math.max(2, Math.floor(name.length / 2));
+      return `Unknown argument: ${name}${near ? `; did you mean --${best}?` : ""}`;
+    })
+    .join("; ");
+}
+
+function camelCase(name: string): string {
+  return name.replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+}

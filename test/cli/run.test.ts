@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { markedProcesses, waitFor } from "./processes.ts";
+
+const root = path.join(import.meta.dirname, "../..");
+let folder = "";
+before(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "distmis-cli-"));
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+interface Command {
+  child: ChildProcess;
+  mark: string;
+  stdout(): string;
+  stderr(): string;
+  exit: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+}
+
+/** Starts the command line in a process group of its own, as a shell does. */
+function distmis(args: string[]): Command {
+  const mark = `DISTMIS_TEST_MARK=${randomUUID()}`;
+  const child = spawn(
+    process.execPath,
+    ["--import", import.meta.resolve("tsx"), path.join(root, "src/cli/main.ts"), ...args],
+    {
+      cwd: folder,
+      detached: true,
+      env: { ...process.env, DISTMIS_TEST_MARK: mark.split("=")[1] },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
+  let stdout = "";
+  let stderr = "";
+  child.stdout?.setEncoding("utf8").on("data", (text) => {
+    stdout += text;
+  });
+  child.stderr?.setEncoding("utf8").on("data", (text) => {
+    stderr += text;
+  });
+  const exit = once(child, "close").then(([code, signal]) => ({ code, signal }));
+  return { child, mark, stdout: () => stdout, stderr: () => stderr, exit };
+}
+
+async function experimentFile(task: string, more = ""): Promise<string> {
+  const file = path.join(folder, `${task}.yaml`);
+  const module = path.join(root, "test/fixtures/tasks", `${task}.mjs`);
+  await writeFile(file, `name: ${task}\ntrainer: { module: ${module}, parameters: { epochs: 2000 } }\n${more}`);
+  return file;
+}
+
+const SPACE = "search: { space: { trainer.parameters.score: { grid: [0.1, 0.7] } } }\n";
+const LOCAL = ["--gpus", "2", "--cpus", "2"];
+
+describe("distmis", () => {
+  it("says in one line what is wrong with the command line or the file, and exits with 2", async () => {
+    const cases: [string[], RegExp][] = [
+      [["rum"], /^distmis: Did you mean run\?$/m],
+      [["run"], /^distmis: name one experiment file/],
+      [["run", "x.yaml", "--gpu", "2"], /^distmis: Unknown argument: gpu; did you mean --gpus\?$/m],
+      [["run", "none.yaml"], /^distmis: none\.yaml: there is no such file\n$/],
+      [["exp-parallel"], /^distmis: Missing required argument: config$/m],
+    ];
+    await Promise.all(
+      cases.map(async ([args, expected]) => {
+        const command = distmis(args);
+        assert.equal((await command.exit).code, 2);
+        assert.match(command.stderr(), expected);
+        assert.equal(command.stdout(), "");
+      }),
+    );
+  });
+
+  it("explains every command", async () => {
+    const commands = ["run", "exp-parallel", "tfrecord", "predict", "phantom", "doctor"];
+    const help = distmis(["--help"]);
+    assert.equal((await help.exit).code, 0);
+    for (const name of commands) {
+      assert.match(help.stdout(), new RegExp(`^ {2}distmis ${name} `, "m"));
+    }
+  });
+});
+
+describe("distmis run", () => {
+  it("prints the results, shows a finished run again without a cluster, and streams events with --json", async () => {
+    const file = await experimentFile("report", SPACE);
+    const first = distmis(["run", file, ...LOCAL]);
+    assert.equal((await first.exit).code, 0, first.stderr());
+    assert.match(
+      first.stdout(),
+      /best trial 0002: val_dice 0\.7000 at epoch 2 \(score=0\.7\)\nrun folder: .*\/runs\/report\n$/,
+    );
+    assert.match(first.stderr(), /^\S+Z trial 0002 completed after [\d.]+ s, best 0\.7000 at epoch 2$/m);
+    assert.deepEqual(markedProcesses(first.mark), []);
+
+    const again = distmis(["run", file, "--json"]);
+    assert.equal((await again.exit).code, 0, again.stderr());
+    const events = again
+      .stdout()
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      ["run_started", "run_ended"],
+    );
+    assert.equal(again.stderr(), "");
+
+    const changed = distmis(["run", file, "--set", "train.epochs=3"]);
+    assert.equal((await changed.exit).code, 2);
+    assert.match(changed.stderr(), /\n {2}train\.epochs: 20 before, 3 now\n$/);
+  });
+
+  it("exits with 1 if every trial failed, in the new folder of --fresh", async () => {
+    const file = await experimentFile("always-fails");
+    const command = distmis(["run", file, ...LOCAL, "--json"]);
+    assert.equal((await command.exit).code, 1);
+    assert.match(command.stdout(), /"state":"failed"/);
+    const fresh = distmis(["run", file, ...LOCAL, "--fresh"]);
+    assert.equal((await fresh.exit).code, 1);
+    assert.match(fresh.stdout(), /^trial 0001 failed: .*no such modality: T9.*; log: .*trainer\.log$/m);
+    assert.ok((await readdir(path.join(folder, "runs"))).includes("always-fails-2"));
+  });
+
+  it("stops at Ctrl-C with nothing left behind, and continues", async () => {
+    const file = await experimentFile("until-stopped");
+    const first = distmis(["run", file, ...LOCAL]);
+    await waitFor(
+      () => /epoch 3\//.test(first.stderr()),
+      60,
+      () => first.stderr(),
+    );
+    // The terminal sends it to the whole process group.
+    process.kill(-Number(first.child.pid), "SIGINT");
+    assert.equal((await first.exit).code, 130, first.stderr());
+    assert.match(first.stdout(), /stopped; the same command continues it/);
+    assert.deepEqual(markedProcesses(first.mark), []);
+
+    const second = distmis(["run", file, ...LOCAL, "--json"]);
+    await waitFor(
+      () => /"type":"epoch"/.test(second.stdout()),
+      60,
+      () => second.stderr(),
+    );
+    const epoch = /"epoch":(\d+)/.exec(second.stdout())?.[1];
+    assert.ok(Number(epoch) > 3, `continued at epoch ${epoch}`);
+
+    // All that is below a killed orchestrator goes by itself.
+    assert.ok(markedProcesses(second.mark).length > 3);
+    second.child.kill("SIGKILL");
+    await second.exit;
+    await waitFor(
+      () => markedProcesses(second.mark).length === 0,
+      15,
+      () => markedProcesses(second.mark).join("\n"),
+    );
+  });
+});

@@ -1,0 +1,174 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { RunEvent, RunResults, TrialSummary } from "../../src/experiment/index.ts";
+import { createReporter, formatMetric, formatParameters, formatSeconds, resultsTable } from "../../src/report/index.ts";
+
+function trial(number: number, more: Partial<TrialSummary> = {}): TrialSummary {
+  return {
+    trial: String(number).padStart(4, "0"),
+    state: "completed",
+    parameters: { "train.learning_rate": number / 1000, "model.norm": "batch", "train.beta2": 0.99 },
+    epoch: 3,
+    epochs: 3,
+    best: { value: 1 - number / 10, epoch: 2, checkpoint: "" },
+    metrics: {},
+    seconds: 12.34,
+    nodes: ["node"],
+    gpus: ["0"],
+    attempts: 1,
+    error: null,
+    dir: "/runs/x",
+    ...more,
+  };
+}
+
+function results(trials: TrialSummary[]): RunResults {
+  return { state: "finished", runDir: "/runs/x", metric: "val_dice", mode: "max", trials, best: trials[0] ?? null };
+}
+
+describe("resultsTable", () => {
+  it("shows only parameters that vary, in the given order", () => {
+    const lines = resultsTable(results([trial(1), trial(2)]), { width: 80 }).split("\n");
+    assert.match(lines[1] ?? "", /^│ trial │ learning_rate │ best val_dice │ epoch │ +time │$/);
+    assert.match(lines[3] ?? "", /^│ 0001 +│ +0\.001 │ +0\.9000 │ +2\/3 │ 12\.3 s │$/);
+  });
+
+  it("fits the terminal: leaves columns out, then cuts", () => {
+    const long = [1, 2].map((number) =>
+      trial(number, {
+        parameters: Object.fromEntries(
+          ["alpha", "beta", "gamma", "delta"].map((name) => [
+            `trainer.parameters.${name}_of_the_model`,
+            `a-long-value-${number}`,
+          ]),
+        ),
+      }),
+    );
+    for (const width of [200, 120, 80, 60]) {
+      const table = resultsTable(results(long), { width });
+      for (const line of table.split("\n")) assert.ok(line.length <= width, `${width}: ${line}`);
+      assert.match(table, /0\.9000|0\.…/);
+    }
+  });
+
+  it("shows failures below, without what could steer the terminal, and counts what it leaves out", () => {
+    const failed = trial(3, { state: "failed", best: null, error: "bad \u001b[31m name; log: /x" });
+    const table = resultsTable(results([trial(1), trial(2), failed]), { width: 80, rows: 2 });
+    assert.match(table, /\nand 1 more in results\.csv\ntrial 0003 failed: bad {2}\[31m name; log: \/x$/);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that there are none is what is tested
+    assert.doesNotMatch(table, /\u001b/);
+  });
+});
+
+describe("formats", () => {
+  it("reads well", () => {
+    assert.deepEqual([0.5, 0, 1e-5, 123.456, Number.NaN, null].map(formatMetric), [
+      "0.5000",
+      "0.0000",
+      "1.000e-5",
+      "123.5",
+      "NaN",
+      "-",
+    ]);
+    assert.deepEqual([1.25, 75, 3725].map(formatSeconds), ["1.3 s", "1:15", "1:02:05"]);
+    assert.equal(formatParameters({ "a.rate": 1, "b.rate": 2, "model.norm": "x" }), "a.rate=1 b.rate=2 norm=x");
+  });
+});
+
+describe("reporter", () => {
+  const time = "2026-01-01T00:00:00.000Z";
+  const cost = { seconds: 1, volumesPerSecond: 1, peakResidentBytes: 1, checkpoint: "" };
+  const events: RunEvent[] = [
+    {
+      type: "run_started",
+      time,
+      name: "x",
+      runDir: "/r",
+      trials: 2,
+      endedBefore: 0,
+      continued: false,
+      metric: "val_dice",
+      mode: "max",
+    },
+    {
+      type: "trial_started",
+      time,
+      trial: "0001",
+      attempt: 1,
+      parameters: { "train.epochs": 3 },
+      nodes: ["n"],
+      gpus: ["0"],
+    },
+    { type: "epoch", time, trial: "0001", attempt: 1, epoch: 1, epochs: 3, metrics: { val_dice: 0.25 }, ...cost },
+    { type: "log", time, trial: "0001", stream: "stdout", text: "noise\n" },
+    {
+      type: "trial_ended",
+      time,
+      trial: "0001",
+      state: "completed",
+      best: { value: 0.25, epoch: 1 },
+      metrics: {},
+      seconds: 2,
+      error: null,
+    },
+  ];
+
+  it("writes dated lines where there is no terminal", () => {
+    let text = "";
+    const reporter = createReporter({
+      write(part) {
+        text += part;
+      },
+    });
+    for (const event of events) reporter.event(event);
+    reporter.close();
+    assert.equal(
+      text,
+      [
+        "run x: 2 trials; /r",
+        "trial 0001 started on n GPU 0: epochs=3",
+        "trial 0001 epoch 1/3 val_dice 0.2500",
+        "trial 0001 completed after 2.0 s, best 0.2500 at epoch 1",
+      ]
+        .map((line) => `${time} ${line}\n`)
+        .join(""),
+    );
+  });
+
+  it("keeps the live view within the terminal and takes it away at the end", () => {
+    const lines: string[] = [];
+    let row = 0;
+    // A terminal as far as the view uses one: cursor up, carriage return, clear to the end, text.
+    const write = (text: string): void => {
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the terminal's
+      for (const part of text.split(/(\u001b\[\d*[AJ]|\r|\n)/)) {
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the terminal's
+        const up = /^\u001b\[(\d+)A$/.exec(part)?.[1];
+        if (up !== undefined) row -= Number(up);
+        else if (part === "\u001b[J") lines.length = row;
+        else if (part === "\n") row++;
+        else if (part !== "\r" && part !== "") lines[row] = part;
+      }
+    };
+    const reporter = createReporter({ write, isTTY: true, columns: 40, rows: 10 });
+    for (const event of events.slice(0, 3)) reporter.event(event);
+    reporter.event({
+      ...events[1],
+      type: "trial_ended",
+      time,
+      trial: "0009",
+      state: "failed",
+      best: null,
+      metrics: {},
+      seconds: 1,
+      error: "e".repeat(9),
+    });
+    assert.match(
+      lines.join("\n"),
+      /^run x: 2 trials; \/r\ntrial 0009 failed: eeeeeeeee\n0001 {2}epoch 1\/3 {2}val_dice 0\.25.*\nx: 1\/2 trials ended, 1 running/,
+    );
+    for (const line of lines.slice(2)) assert.ok(line.length < 40, line);
+    reporter.close();
+    assert.deepEqual(lines, ["run x: 2 trials; /r", "trial 0009 failed: eeeeeeeee"]);
+  });
+});
