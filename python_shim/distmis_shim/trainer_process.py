@@ -15,6 +15,9 @@ _RESET_SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, 
 # Where file descriptors are moved before they are put on 0 to 3 of the child, so that none is overwritten on the way.
 _ABOVE_STANDARD = 16
 
+# Zombie, dead.
+_ENDED = (b"Z", b"X")
+
 
 class StartError(Exception):
     """The trainer could not be started; the text says why, for a person."""
@@ -97,8 +100,17 @@ def watch_exit(pid: int, loop: asyncio.AbstractEventLoop, on_exit: Callable[[], 
     threading.Thread(target=wait, name="trainer-exit", daemon=True).start()
 
 
+def _stat(pid: int) -> list[bytes]:
+    """State, parent, process group, session, ... of a process; state X for one that is gone."""
+    try:
+        # The command's name, in parentheses, may hold anything.
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return [b"X", b"0", b"0", b"0"]
+
+
 def _command_line(pid: int) -> bytes:
-    """Empty for a zombie."""
+    """Empty for a zombie, and for a moment while a program is replaced by another."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
@@ -110,10 +122,10 @@ async def wait_executed(pid: int, deadline_seconds: float) -> bool:
     deadline = time.monotonic() + deadline_seconds
     while time.monotonic() < deadline:
         arguments = _command_line(pid)
-        if not arguments:
-            return False
-        if b"\0--pdeathsig\0KILL\0--\0" not in arguments:
+        if arguments and b"\0--pdeathsig\0KILL\0--\0" not in arguments:
             return True
+        if _stat(pid)[0] in _ENDED:
+            return False
         await asyncio.sleep(0.002)
     return True
 
@@ -122,15 +134,10 @@ def _session_members(session: int) -> list[int]:
     """Processes of the session that are not yet zombies."""
     members = []
     for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            # The command's name, in parentheses, may hold anything.
-            state, _, _, its_session = Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()[:4]
-        except OSError:
-            continue
-        if int(its_session) == session and state not in (b"Z", b"X"):
-            members.append(int(name))
+        if name.isdigit():
+            state, _, _, its_session = _stat(int(name))[:4]
+            if int(its_session) == session and state not in _ENDED:
+                members.append(int(name))
     return members
 
 

@@ -93,7 +93,10 @@ def small_cgroup():
 
 async def test_the_kernels_kill_for_memory_is_told_as_such(local, small_cgroup):
     # What the trainer does first: it moves itself into the cgroup, below the one whose kills its worker counts.
-    enter = f"import os, sys; open('{small_cgroup}/cgroup.procs', 'w').write(str(os.getpid())); os.execv(sys.argv[1], sys.argv[1:])"
+    enter = (
+        f"import os, sys; open('{small_cgroup}/cgroup.procs', 'w').write(str(os.getpid())); "
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
     program = trainer("ends", "eats")
     program.command[:] = [program.command[0], "-c", enter, *program.command]
     async with RunningGang(local.stub, gang(), program) as running:
@@ -123,16 +126,16 @@ async def test_a_program_that_is_not_there(local):
     assert "no such program: /no/such/program" in end.message
 
 
-async def test_a_file_that_is_no_program(local, tmp_path):
+async def test_a_program_without_its_interpreter(local, tmp_path):
     file = tmp_path / "trainer"
-    file.write_bytes(b"\x7fELF nonsense")
+    file.write_text("#!/no/such/interpreter\n")
     file.chmod(0o700)
     program = trainer("echo")
     program.command[:] = [str(file)]
     async with RunningGang(local.stub, gang(), program) as running:
         end = await running.ended()
     assert end.cause == pb.GANG_END_CAUSE_START_FAILED
-    assert "Exec format error" in end.message
+    assert f"failed to execute {file}: No such file" in end.message
 
 
 async def test_a_directory_that_is_not_there(local):

@@ -57,10 +57,10 @@ child.wait()
 """
 
 
-async def test_nothing_survives_a_kill_of_the_parent(tmp_path_factory):
+async def test_nothing_survives_a_kill_of_the_parent():
     shim = Shim("--help")
     shim.process.wait(20)
-    parent = subprocess.Popen(
+    parent = subprocess.Popen(  # noqa: ASYNC220
         [sys.executable, "-c", _PARENT, *shim.process.args[:-1], "--num-cpus", "2"],
         stdout=subprocess.PIPE,
         env=environment(shim.mark),

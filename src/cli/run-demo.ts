@@ -87,7 +87,11 @@ async function search(
   const split = dataset.testSize > 0 ? "test" : "valid";
   const predictions = path.join(runDir, "predictions");
   try {
-    const run = runExperiment(cluster, experiment, { runDir, signal: signals.stop, killSignal: signals.kill });
+    const run = runExperiment(cluster, experiment, {
+      runDir: path.join(runDir, "search"),
+      signal: signals.stop,
+      killSignal: signals.kill,
+    });
     results = await show(run, false);
     if (results.state === "finished" && results.best) {
       measured = await runTask(cluster, {
@@ -104,7 +108,7 @@ async function search(
   printResults(results);
   if (results.state === "interrupted") throw new DistmisError("INTERRUPTED", "stopped before the search had ended");
   if (!results.best)
-    throw new DistmisError("TRIAL_FAILED", `no trial came to a result: see ${path.join(runDir, "trials")}`);
+    throw new DistmisError("TRIAL_FAILED", `no trial came to a result: see ${path.join(results.runDir, "trials")}`);
   if (split === "valid") console.log("the test split is empty, so the best model is measured on validation");
   console.log(`segmentations: ${measured.predictions ?? 0} NIfTI files in ${predictions}`);
   console.log(`best model: ${await findCheckpoint(results.best.dir)}`);

@@ -21,8 +21,9 @@ const LOSS_MS = 3000;
 export async function connect(options: ConnectOptions = {}): Promise<Cluster> {
   const dir = await createPrivateDir();
   try {
+    // Ray lets everybody write to its folder, so it gets one below the private one.
     const socketPath = path.join(dir.path, "shim.sock");
-    const shim = await startShim({ ...options, socketPath, tempDir: dir.path });
+    const shim = await startShim({ ...options, socketPath, tempDir: path.join(dir.path, "ray") });
     try {
       await dir.addOwner(shim.pid);
       await shim.ready();

@@ -26,7 +26,7 @@ export interface PrivateDir {
   readonly path: string;
   /** The folder is in use as long as this process lives, too. */
   addOwner(pid: number): Promise<void>;
-  /** Idempotent. */
+  /** Idempotent; never throws. */
   remove(): Promise<void>;
 }
 
@@ -47,7 +47,7 @@ export async function createPrivateDir(): Promise<PrivateDir> {
   return { path: dir, addOwner, remove: () => removeDir(dir) };
 }
 
-/** Removes folders of this user whose owners are all gone. What cannot be removed is left to the next start. */
+/** Removes folders of this user whose owners are all gone. */
 async function removeStale(): Promise<void> {
   const here = await thisMachine();
   for (const name of await fs.readdir(PARENT)) {
@@ -77,9 +77,17 @@ async function isStale(dir: string, changedMs: number, here: Omit<Owner, "proces
   return true;
 }
 
-function removeDir(dir: string): Promise<void> {
+/** What cannot be removed stays with its marker, for a later start. */
+async function removeDir(dir: string): Promise<void> {
   // Ray's last processes may still write while they die.
-  return fs.rm(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  const options = { recursive: true, force: true, maxRetries: 5, retryDelay: 200 };
+  try {
+    const names = await fs.readdir(dir);
+    await Promise.all(names.filter((name) => name !== OWNER_FILE).map((name) => fs.rm(path.join(dir, name), options)));
+    await fs.rm(dir, options);
+  } catch {
+    // Gone already, or see above.
+  }
 }
 
 async function thisMachine(): Promise<Omit<Owner, "processes">> {

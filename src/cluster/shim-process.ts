@@ -100,6 +100,8 @@ export async function startShim(options: ShimOptions): Promise<ShimProcess> {
     });
     const line = await Promise.race([firstLine(stdout), aborted]);
     if (line === "aborted") {
+      // Ray's start cannot be interrupted in any other way; what it has started ends with it.
+      killGroup();
       if (signal?.aborted) throw new DistmisError("INTERRUPTED", "the start of the cluster was interrupted");
       const tail = await logTail(logFile, options.logDir !== undefined);
       throw unavailable(`the shim was not ready after ${START_DEADLINE_SECONDS} s${tail}`);
