@@ -36,7 +36,7 @@ export const demoCommand: CommandModule<object, DemoArguments> = {
         type: "number",
         requiresArg: true,
         describe: "Epochs of each trial",
-        defaultDescription: "10 on the phantom, 3 on other data",
+        defaultDescription: "by the number of volumes",
       })
       .option("gpus", {
         type: "number",

@@ -20,8 +20,16 @@ import { listenForStop, type StopSignals } from "./signals.ts";
 import { parseTriple } from "./tuple.ts";
 
 const PHANTOM = { count: 24, shape: [32, 32, 32], seed: 1 } as const;
-const PHANTOM_EPOCHS = 10;
-const OTHER_EPOCHS = 3;
+/** By experience with configs/demo.yaml: from here on the better trials segment well. */
+const DEMO_STEPS = 80;
+const LEAST_EPOCHS = 3;
+const MOST_EPOCHS = 30;
+
+/** So many epochs that a trial makes at least about DEMO_STEPS steps of two volumes. */
+function defaultEpochs(trainingVolumes: number): number {
+  const steps = Math.ceil(Math.max(1, trainingVolumes) / 2);
+  return Math.max(LEAST_EPOCHS, Math.min(Math.ceil(DEMO_STEPS / steps), MOST_EPOCHS));
+}
 
 /** 20261122-231500, so that folders sort by age. */
 function timestamp(): string {
@@ -64,7 +72,7 @@ async function tfrecords(sourceDir: string, targetDir: string, split: string[] |
     console.log(
       `data: ${train_size} train, ${valid_size} valid, ${test_size} test volumes of ${distmis?.image_shape.join(" x ")}`,
     );
-    return { dir: targetDir, testSize: test_size };
+    return { dir: targetDir, trainSize: train_size, testSize: test_size };
   } finally {
     line.stop();
   }
@@ -73,10 +81,10 @@ async function tfrecords(sourceDir: string, targetDir: string, split: string[] |
 async function search(
   args: DemoArguments,
   runDir: string,
-  dataset: { dir: string; testSize: number },
+  dataset: { dir: string; trainSize: number; testSize: number },
   signals: StopSignals,
 ): Promise<void> {
-  const epochs = args.epochs ?? (args["source-dir"] === undefined ? PHANTOM_EPOCHS : OTHER_EPOCHS);
+  const epochs = args.epochs ?? defaultEpochs(dataset.trainSize);
   const experiment = await loadExperiment(path.join(packageRoot(), "configs", "demo.yaml"), {
     set: [`train.epochs=${epochs}`, ...(args.set ?? [])],
     datasetDir: dataset.dir,

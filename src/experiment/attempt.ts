@@ -58,7 +58,8 @@ export async function runAttempt(
         trialDir: runFiles.trial(folder.dir, id),
         rank,
         replicas: workers.length,
-        taskJson: "",
+        // By what the task tells its best epoch.
+        taskJson: JSON.stringify({ metric: experiment.search.metric, mode: experiment.search.mode }),
       }),
       {
         async report(report) {
