@@ -12,9 +12,10 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
+import keras
+import numpy as np
+
+import tensorflow as tf
 
 tf.config.threading.set_intra_op_parallelism_threads(2)
 tf.config.threading.set_inter_op_parallelism_threads(2)
@@ -119,6 +120,6 @@ losses = []
 for _ in range(case["steps"]):
     with tf.GradientTape() as tape:
         step_loss = dice_loss(truth, tf.sigmoid(model(images, training=True)))
-    optimizer.apply_gradients(zip(tape.gradient(step_loss, [v.value for v in learnt]), learnt))
+    optimizer.apply_gradients(zip(tape.gradient(step_loss, [v.value for v in learnt]), learnt, strict=True))
     losses.append(float(step_loss))
 (directory / "result.json").write_text(json.dumps({"loss": float(loss), "losses": losses}))

@@ -1,0 +1,38 @@
+/** Our side of the step benchmark: prints the seconds of each step and the peak memory. Argument: the case as JSON. */
+import type { Tensor5D } from "@tensorflow/tfjs-node-gpu";
+import { z } from "zod";
+import { experimentSchema } from "../src/config/index.ts";
+import { initialState, trainingStep, unet } from "../src/model/index.ts";
+import { flatten, loadTensorFlow } from "../src/tensorflow/index.ts";
+
+const WARM_UP = 3;
+
+const { side, batch, norm, steps, threads } = z
+  .object({ side: z.int(), batch: z.int(), norm: z.string(), steps: z.int(), threads: z.int() })
+  .parse(JSON.parse(process.argv[2] ?? ""));
+const runtime = loadTensorFlow({ threads });
+const { tf } = runtime;
+const { model, train } = experimentSchema.parse({
+  name: "bench",
+  data: { dir: "." },
+  model: { norm },
+  train: { amsgrad: true },
+});
+const network = unet(runtime, model, 4);
+const step = trainingStep(runtime, network, train);
+const images = tf.randomNormal([batch, side, side, side, 4], 0, 1, "float32", 1) as Tensor5D;
+const truth = tf.tidy(
+  () => tf.randomUniform([batch, side, side, side, 1], 0, 1, "float32", 2).less(0.1).toFloat() as Tensor5D,
+);
+let state = initialState(runtime, network, train);
+const seconds: number[] = [];
+for (let index = 1; index <= WARM_UP + steps; index++) {
+  const start = performance.now();
+  const [learningRate, count] = [tf.scalar(train.learning_rate), tf.scalar(index)];
+  const result = step({ state, batch: { images, truth }, learningRate, step: count });
+  result.loss.dataSync();
+  tf.dispose([...flatten(state), learningRate, count, result.loss]);
+  state = result.state;
+  if (index > WARM_UP) seconds.push((performance.now() - start) / 1000);
+}
+console.log(JSON.stringify({ seconds, peakMegabytes: process.resourceUsage().maxRSS / 1000 }));
