@@ -330,7 +330,7 @@ function acquireLock() {
     } catch (error) {
       if (error.code === "EROFS" || error.code === "EACCES") {
         throw new SetupError(
-          `${root} can't be written and is not up to date: ask its owner to run \`npm run setup\` there`,
+          `${root} can't be written and is not up to date: ask its owner to run \`distmis setup\` there`,
         );
       }
       if (error.code !== "EEXIST") throw error;
@@ -384,13 +384,17 @@ export function main(action) {
   }
 }
 
-if (process.argv[1] && fs.realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  const args = process.argv.slice(2);
+/** The command line of `npm run setup` and `distmis setup`. */
+export function command(args) {
   main(() => {
     const only = args.includes("--only") ? args[args.indexOf("--only") + 1] : "";
     const unknown = args.filter((arg) => !["--dev", "--cuda", "--only", "build"].includes(arg));
-    if (unknown.length > 0 || (only !== "" && only !== "build"))
+    if (unknown.length > 0 || (only !== "" && only !== "build")) {
       throw new SetupError(`unknown argument ${unknown[0] ?? only}: --dev, --cuda or --only build`);
+    }
     setup({ dev: args.includes("--dev"), cuda: args.includes("--cuda"), only });
   });
 }
+
+if (process.argv[1] && fs.realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
+  command(process.argv.slice(2));

@@ -43,7 +43,7 @@ export interface ShimProcess {
 export async function startShim(options: ShimOptions): Promise<ShimProcess> {
   const python = pythonPath();
   await fs.access(python, fs.constants.X_OK).catch(() => {
-    throw new DistmisError("SETUP_INCOMPLETE", `Python environment ${python} is missing: run \`npm run setup\``);
+    throw new DistmisError("SETUP_INCOMPLETE", `Python environment ${python} is missing: run \`distmis setup\``);
   });
   const logFile = path.join(options.logDir ?? options.tempDir, "shim.log");
   const log = await openLog(logFile);
@@ -57,7 +57,7 @@ export async function startShim(options: ShimOptions): Promise<ShimProcess> {
     });
     await new Promise((resolve, reject) => child.once("spawn", resolve).once("error", reject));
   } catch (error) {
-    throw new DistmisError("SETUP_INCOMPLETE", `${python} cannot be run: ${messageOf(error)}: run \`npm run setup\``);
+    throw new DistmisError("SETUP_INCOMPLETE", `${python} cannot be run: ${messageOf(error)}: run \`distmis setup\``);
   } finally {
     await log.close();
   }

@@ -57,7 +57,7 @@ async function program(
 async function ray(): Promise<Finding> {
   const python = pythonPath();
   const script = "import sys, ray; print(f'{ray.__version__}, Python {sys.version.split()[0]}')";
-  return program(`Ray (${python})`, python, ["-c", script], "run `npm run setup`");
+  return program(`Ray (${python})`, python, ["-c", script], "run `distmis setup`");
 }
 
 function tensorflow(): Finding[] {
@@ -81,7 +81,7 @@ function tensorflow(): Finding[] {
       },
     ];
   } catch (error) {
-    return [{ subject: "TensorFlow", found: messageOf(error), remedy: "run `npm run setup`" }];
+    return [{ subject: "TensorFlow", found: messageOf(error), remedy: "run `distmis setup`" }];
   }
 }
 
@@ -97,7 +97,7 @@ async function nvidia(): Promise<Finding> {
   return {
     subject: "NVIDIA GPUs",
     found: `${names.length}: ${names[0]}`,
-    remedy: seen ? null : "TensorFlow does not see them: install its CUDA wheel with `npm run setup -- --cuda`",
+    remedy: seen ? null : "TensorFlow does not see them: install its CUDA wheel with `distmis setup --cuda`",
   };
 }
 

@@ -83,7 +83,7 @@ function load(options: TensorFlowOptions): TensorFlow {
   const home = path.dirname(require.resolve("@tensorflow/tfjs-node-gpu/package.json"));
   const file = path.join(home, "lib", "napi-v8", "tfjs_binding.node");
   if (!existsSync(file)) {
-    throw new DistmisError("SETUP_INCOMPLETE", `the TensorFlow binding ${file} is missing: run \`npm run setup\``);
+    throw new DistmisError("SETUP_INCOMPLETE", `the TensorFlow binding ${file} is missing: run \`distmis setup\``);
   }
   // TensorFlow leaves oneDNN off on AMD and older Intel CPUs, where a 3D U-Net's step then takes 4 to 6 times as long.
   process.env.TF_ENABLE_ONEDNN_OPTS ??= "1";
@@ -104,7 +104,7 @@ function load(options: TensorFlowOptions): TensorFlow {
   } catch (error) {
     throw new DistmisError(
       "SETUP_INCOMPLETE",
-      `the TensorFlow binding ${file} can't be loaded (${messageOf(error)}): run \`npm run setup\``,
+      `the TensorFlow binding ${file} can't be loaded (${messageOf(error)}): run \`distmis setup\``,
       { cause: error },
     );
   } finally {
