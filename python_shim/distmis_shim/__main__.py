@@ -11,7 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
-from distmis_shim import ray_environment
+from distmis_shim import guard, ray_environment
 
 # For gangs to end and Ray to stop; then whatever is left dies with this process.
 _END_SECONDS = 8.0
@@ -90,6 +90,7 @@ def main() -> int:
 
     # A terminal sends Ctrl-C to the parent too, and that decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    guard.start()
     ending = _Ending()
     _watch_parent(ending)
     ray_environment.prepare(own_ray=arguments.ray_address is None)

@@ -1,6 +1,7 @@
 """The nodes as Ray knows them at one moment."""
 
 import math
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ class NodeView:
     free: Mapping[str, float]
     labels: Mapping[str, str]
     death_cause: str = ""
+    # Of Ray's daemon there (the raylet).
+    port: int = 0
 
 
 def _node(row: Mapping, free: Mapping[str, Mapping[str, float]]) -> NodeView:
@@ -43,6 +46,7 @@ def _node(row: Mapping, free: Mapping[str, Mapping[str, float]]) -> NodeView:
         free={name: max(0.0, its_free.get(name, 0.0)) for name in total} if alive else {},
         labels=dict(row.get("Labels") or {}),
         death_cause="" if alive else row.get("DeathReasonMessage") or "unknown",
+        port=row.get("NodeManagerPort") or 0,
     )
 
 
@@ -50,6 +54,15 @@ def look() -> list[NodeView]:
     """Asks Ray's GCS; blocks for milliseconds."""
     free = available_resources_per_node()
     return [_node(row, free) for row in ray.nodes()]
+
+
+def answers(node: NodeView) -> bool:
+    """Whether the node's raylet takes connections; blocks for at most a second."""
+    try:
+        socket.create_connection((node.address, node.port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def holds_bundles(placement_group_id: str) -> bool:

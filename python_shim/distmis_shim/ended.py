@@ -5,16 +5,17 @@ import re
 import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ray.exceptions import OutOfMemoryError, RayError
 
-from distmis_shim.cluster_view import NodeView
+from distmis_shim.cluster_view import NodeView, answers
 from distmis_shim.contract import pb
 
-# Ray tells of an actor's death before it tells of its node's.
+# An actor's death is known before its node's.
 _NODE_SECONDS = 2.0
-_NODE_SUSPECTED_SECONDS = 9.0
+_SILENT_TIMES = 2
 _NODE_POLL_SECONDS = 0.2
 
 
@@ -60,22 +61,26 @@ def _reason(error: RayError) -> str:
 async def worker_lost(
     rank: int, node_id: str, error: RayError, look: Callable[[], Awaitable[Sequence[NodeView]]]
 ) -> pb.GangEnded:
-    """Tells a lost node from a lost actor, for which Ray's news of the node are waited for."""
+    """Tells a lost node from a lost actor. Ray takes many seconds to give a node up, so its daemon is asked too."""
     text = str(error)
     end = pb.GangEnded(rank=rank, node_id=node_id)
     if isinstance(error, OutOfMemoryError) or "OutOfMemory" in text or "running low on memory" in text:
         end.cause = pb.GANG_END_CAUSE_OUT_OF_MEMORY
         end.message = one_line(f"Ray killed the worker of rank {rank} for the node's lack of memory: {_reason(error)}")
         return end
-    suspected = re.search(r"node.{0,80}(died|dead|terminated|lost|unexpectedly)|unavailable", text, re.S | re.I)
-    deadline = time.monotonic() + (_NODE_SUSPECTED_SECONDS if suspected else _NODE_SECONDS)
+    deadline = time.monotonic() + _NODE_SECONDS
     name = node_id
+    silent = 0
     while node_id and time.monotonic() < deadline:
-        for node in await look():
-            if node.node_id == node_id:
-                name = node.name
-                if not node.alive:
-                    return node_lost(rank, node)
+        node = next((node for node in await look() if node.node_id == node_id), None)
+        if node is None:
+            break
+        name = node.name
+        if not node.alive:
+            return node_lost(rank, node)
+        silent = 0 if await asyncio.to_thread(answers, node) else silent + 1
+        if silent >= _SILENT_TIMES:
+            return node_lost(rank, replace(node, death_cause="its raylet answers no more"))
         await asyncio.sleep(_NODE_POLL_SECONDS)
     end.cause = pb.GANG_END_CAUSE_ACTOR_LOST
     end.message = one_line(f"the worker of rank {rank} on {name} died while its node lives: {_reason(error)}")

@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import socket
 from pathlib import Path
 
 import ray
@@ -14,6 +15,7 @@ log = logging.getLogger(__name__)
 
 # Nothing large goes through it; Ray's least is 75 MiB.
 _OBJECT_STORE_BYTES = 100 * 1024 * 1024
+_REACH_SECONDS = 5.0
 # sun_path holds 107 bytes and a zero.
 _SOCKET_PATH_BYTES = 107
 _LONGEST_SOCKET = "/session_2000-01-01_00-00-00_000000_4194304/sockets/plasma_store"
@@ -47,8 +49,22 @@ def start_local(temp_dir: str, gpus: float | None, cpus: float | None) -> str:
     return context.address_info["address"]
 
 
+def _reach(address: str) -> None:
+    """Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        if address == "auto":
+            return
+        raise RayError(f"--ray-address is {address!r}; expected host:port or auto")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise RayError(f"no connection to the Ray at {address}: {error}; is it running there?") from error
+
+
 def join(address: str) -> str:
     """Connects to a Ray made by `ray start`. Returns its address."""
+    _reach(address)
     try:
         context = ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:

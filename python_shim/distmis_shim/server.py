@@ -150,7 +150,7 @@ async def serve(listen: str, ray_address: str) -> tuple[grpc.aio.Server, Cluster
     server = grpc.aio.server(options=_OPTIONS)
     service = ClusterService(ray_address)
     pb_grpc.add_ClusterServiceServicer_to_server(service, server)
-    mask = os.umask(0o077)
+    mask = os.umask(0o177)
     try:
         server.add_insecure_port(listen)
         await server.start()

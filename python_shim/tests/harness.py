@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import grpc
-
 from distmis_shim.contract import pb, pb_grpc
 
 SHIM_ROOT = Path(__file__).parents[1]

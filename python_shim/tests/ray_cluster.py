@@ -19,6 +19,17 @@ from harness import environment, marked, until
 _RAY = str(Path(sys.executable).with_name("ray"))
 _GIB = 2**30
 
+# By Ray's own settings a node that answers no more is given up after a good 15 s.
+_QUICK_TO_NOTICE = {
+    "RAY_health_check_initial_delay_ms": "2000",
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_timeout_ms": "1000",
+    "RAY_health_check_failure_threshold": "4",
+}
+
+# So that Ray gives up a dead node within seconds.
+_HEALTH = {"RAY_health_check_period_ms": "500", "RAY_health_check_initial_delay_ms": "500"}
+
 # name: CPUs, GPUs, GiB, custom resources, further labels
 NODES = {
     "head": (2, 0, 1, {}, {"zone": "a"}),
@@ -48,14 +59,19 @@ class RayCluster:
     async def start(self) -> None:
         port = _free_port()
         self.address = f"{socket.gethostbyname(socket.gethostname())}:{port}"
-        self._start_node("head", "--head", f"--port={port}", "--include-dashboard=false")
+        self._start_node(
+            "head", "--head", f"--port={port}", "--include-dashboard=false", f"--ray-client-server-port={_free_port()}"
+        )
         await until(lambda: self._says(b"Ray runtime started"), 40, "head node")
-        address = (self.folder / "t" / "ray_current_cluster").read_text().strip()
+        # Ray writes it after it has said so.
+        current = self.folder / "head" / "ray_current_cluster"
+        await until(current.exists, 10, "the head's address")
+        address = current.read_text().strip()
         self.address = address
-        for name in NODES:
-            if name != "head":
-                self._start_node(name, f"--address={address}")
-        await until(lambda: self._says(b"Ray runtime started", len(NODES)), 60, "all nodes")
+        # One after the other: on a small machine several at once miss Ray's own deadlines.
+        for count, name in enumerate((name for name in NODES if name != "head"), start=2):
+            self._start_node(name, f"--address={address}")
+            await until(lambda count=count: self._says(b"Ray runtime started", count), 60, f"node {name}")
 
     def _says(self, text: bytes, times: int = 1) -> bool:
         assert all(process.poll() is None for process in self._processes), (self.folder / "log").read_text()
@@ -71,9 +87,11 @@ class RayCluster:
                     *[f"--num-cpus={cpus}", f"--num-gpus={gpus}", f"--memory={gib * _GIB}"],
                     *[f"--resources={json.dumps(custom)}", f"--labels={marks}"],
                     *["--object-store-memory=80000000", "--min-worker-port=0", "--max-worker-port=0"],
-                    *([f"--temp-dir={self.folder / 't'}"] if name == "head" else []),
+                    *["--dashboard-agent-listen-port=0", "--dashboard-agent-grpc-port=0", "--metrics-export-port=0"],
+                    # Raylets that start at the same time in one folder take each other's socket.
+                    f"--temp-dir={self.folder / name}",
                 ],
-                env=environment(self.node_mark(name)) | self.token,
+                env=environment(self.node_mark(name)) | self.token | _QUICK_TO_NOTICE,
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import grpc
 import pytest
-from harness import RunningGang, gang, marked, trainer, until
-
 from distmis_shim.contract import pb
+from harness import RunningGang, gang, marked, trainer, until
 
 
 async def _free(local) -> bool:

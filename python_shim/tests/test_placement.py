@@ -3,12 +3,11 @@
 import itertools
 
 import pytest
-from harness import gang, trainer
-
 from distmis_shim import placement
 from distmis_shim.cluster_view import NodeView
 from distmis_shim.contract import pb
 from distmis_shim.demand import UNITS, Demand, InvalidRequest, check_request, check_start
+from harness import gang, trainer
 
 STRATEGIES = {
     "PACK": pb.PLACEMENT_STRATEGY_PACK,

@@ -6,9 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from harness import RunningGang, gang, resident_bytes, trainer, until
-
 from distmis_shim.contract import pb
+from harness import RunningGang, gang, resident_bytes, trainer, until
 
 MIB = 2**20
 

@@ -27,6 +27,8 @@ try {
     .scriptName("distmis")
     .usage("$0 <command>\n\nSearch hyper-parameters of 3D segmentation networks on all GPUs of a Ray cluster.")
     .command(demoCommand)
+    // bin/distmis does it itself, as it must work before anything is installed: this line is for --help.
+    .command("setup", "Set everything up, or bring it up to date; --cuda for TensorFlow's CUDA wheel")
     .command(tfrecordCommand)
     .command(expParallelCommand)
     .command(runCommand)

@@ -261,7 +261,7 @@ describe("connect", { timeout: 120_000 }, () => {
     const python = process.env.DISTMIS_PYTHON;
     process.env.DISTMIS_PYTHON = "/nowhere/python";
     try {
-      await assert.rejects(connect(), { code: "SETUP_INCOMPLETE", message: /\/nowhere\/python .*npm run setup/ });
+      await assert.rejects(connect(), { code: "SETUP_INCOMPLETE", message: /\/nowhere\/python .*distmis setup/ });
     } finally {
       if (python === undefined) delete process.env.DISTMIS_PYTHON;
       else process.env.DISTMIS_PYTHON = python;
