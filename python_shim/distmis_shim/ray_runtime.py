@@ -68,7 +68,9 @@ def join(address: str) -> str:
     try:
         context = ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise RayError(f"no connection to the Ray at {address}: {error}") from error
+        # Ray does not say so, but a secret that is missing or wrong looks like this.
+        hint = "is RAY_AUTH_MODE set here as on its nodes, with the same token?"
+        raise RayError(f"no connection to the Ray at {address}: {error}; {hint}") from error
     _by_value()
     return context.address_info["gcs_address"]
 
