@@ -223,7 +223,7 @@ function nativeBinding() {
           .filter((file) => file.endsWith(".cc"))
           .map((source) => {
             const object = path.join(build, `${path.basename(source, ".cc")}.o`);
-            // The package's module entry becomes a function that ours calls (see native/distmis.cc).
+            // The package's module entry becomes a function that ours calls (see native/module.cc).
             const rename = source.endsWith("tfjs_binding.cc") ? ["-Dnapi_register_module_v1=tfjs_register_module"] : [];
             run("g++", [...flags, ...rename, ...include, "-c", source, "-o", object]);
             return object;

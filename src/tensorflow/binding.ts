@@ -8,7 +8,7 @@
 import type { TensorMetadata, TFEOpAttr, TFJSBinding } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
 import { OpDef } from "../generated/tensorflow/op_def.ts";
 
-/** A graph under construction in native/distmis.cc; freed with its JavaScript object. */
+/** A graph under construction in native/graph.cc; freed with its JavaScript object. */
 export type NativeGraph = { readonly nativeGraph: never };
 
 /** An output in a graph; a dimension that could not be inferred is -1, an unknown rank has shape null. */
@@ -18,7 +18,7 @@ export interface GraphTensor {
   shape: number[] | null;
 }
 
-/** What native/distmis.cc adds to the package's binding; see there. */
+/** What native/ adds to the package's binding; see there. */
 export interface NativeBinding extends TFJSBinding {
   graphNew(): NativeGraph;
   graphPlaceholder(graph: NativeGraph, dtype: number, shape: number[]): GraphTensor;

@@ -1,6 +1,6 @@
 /**
  * Loads TensorFlow into this process, once: tfjs-node-gpu's binding compiled against the TensorFlow wheel by
- * `npm run setup`, with native/distmis.cc beside it.
+ * `npm run setup`, with native/ beside it.
  */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -1,115 +1,17 @@
-// What distmis adds to the native binding of @tensorflow/tfjs-node-gpu. It is linked into the same shared object, with
-//   -Wl,--wrap=TFE_NewContext                       so that the eager context can be configured before the binding sees it,
-//   -Dnapi_register_module_v1=tfjs_register_module  for the binding's own file, so that this module's entry comes first.
-// The package itself stays unchanged.
-//
-// 1. The context: DISTMIS_TF_CONFIG and DISTMIS_TF_SERVER, base64 of a serialised tensorflow.ConfigProto and
-//    tensorflow.ServerDef. The binding makes its context while it is loaded, so the environment is the one way in.
-// 2. A graph under construction: operations are added one by one and TensorFlow infers their shapes; nothing runs.
-//    graphFinish makes a function of it that the context executes as one operation, through Grappler.
-#include <node_api.h>
+#include "graph.h"
 
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "context.h"
+#include "napi.h"
 #include "tensorflow/c/c_api.h"
-#include "tensorflow/c/c_api_experimental.h"
 #include "tensorflow/c/eager/c_api.h"
-#include "tensorflow/c/eager/c_api_experimental.h"
 
-extern "C" TFE_Context* __real_TFE_NewContext(const TFE_ContextOptions*, TF_Status*);
-extern "C" napi_value tfjs_register_module(napi_env env, napi_value exports);
-
+namespace distmis {
 namespace {
-
-TFE_Context* context = nullptr;
-
-struct StatusDeleter {
-  void operator()(TF_Status* s) const { TF_DeleteStatus(s); }
-};
-using Status = std::unique_ptr<TF_Status, StatusDeleter>;
-Status NewStatus() { return Status(TF_NewStatus()); }
-bool Ok(const Status& s) { return TF_GetCode(s.get()) == TF_OK; }
-
-// ---------------------------------------------------------------------------------------------------------- N-API
-
-// Thrown on anything that JavaScript handed over wrongly; becomes a JavaScript error at the border.
-struct Failure {
-  std::string message;
-};
-[[noreturn]] void Fail(const std::string& message) { throw Failure{message}; }
-void Check(napi_status status, const char* what) {
-  if (status != napi_ok) Fail(std::string("expected ") + what);
-}
-void CheckTf(const Status& status, const std::string& what) {
-  if (!Ok(status)) Fail(what + ": " + TF_Message(status.get()));
-}
-
-std::string ToString(napi_env env, napi_value value) {
-  size_t size = 0;
-  Check(napi_get_value_string_utf8(env, value, nullptr, 0, &size), "a string");
-  std::string out(size, '\0');
-  napi_get_value_string_utf8(env, value, &out[0], size + 1, &size);
-  return out;
-}
-int64_t ToInt(napi_env env, napi_value value) {
-  int64_t out = 0;
-  Check(napi_get_value_int64(env, value, &out), "a number");
-  return out;
-}
-double ToDouble(napi_env env, napi_value value) {
-  double out = 0;
-  Check(napi_get_value_double(env, value, &out), "a number");
-  return out;
-}
-bool ToBool(napi_env env, napi_value value) {
-  bool out = false;
-  Check(napi_get_value_bool(env, value, &out), "a boolean");
-  return out;
-}
-bool IsArray(napi_env env, napi_value value) {
-  bool out = false;
-  napi_is_array(env, value, &out);
-  return out;
-}
-bool IsNumber(napi_env env, napi_value value) {
-  napi_valuetype type;
-  napi_typeof(env, value, &type);
-  return type == napi_number;
-}
-template <typename F>
-auto ToVector(napi_env env, napi_value array, F convert) {
-  uint32_t size = 0;
-  Check(napi_get_array_length(env, array, &size), "an array");
-  std::vector<decltype(convert(env, array))> out;
-  out.reserve(size);
-  for (uint32_t i = 0; i < size; i++) {
-    napi_value element;
-    napi_get_element(env, array, i, &element);
-    out.push_back(convert(env, element));
-  }
-  return out;
-}
-napi_value Get(napi_env env, napi_value object, const char* name) {
-  napi_value out;
-  Check(napi_get_named_property(env, object, name, &out), name);
-  return out;
-}
-napi_value Number(napi_env env, double value) {
-  napi_value out;
-  napi_create_double(env, value, &out);
-  return out;
-}
-napi_value Undefined(napi_env env) {
-  napi_value out;
-  napi_get_undefined(env, &out);
-  return out;
-}
-
-// ---------------------------------------------------------------------------------------------------------- graphs
 
 struct Graph {
   TF_Graph* graph = TF_NewGraph();
@@ -339,114 +241,22 @@ napi_value GraphFinish(napi_env env, const std::vector<napi_value>& args) {
                                            status.get()),
       TF_DeleteFunction);
   CheckTf(status, name);
-  TFE_ContextAddFunction(context, function.get(), status.get());
+  TFE_ContextAddFunction(Context(), function.get(), status.get());
   CheckTf(status, name);
   return Undefined(env);
-}
-
-// functionRemove(name)
-napi_value FunctionRemove(napi_env env, const std::vector<napi_value>& args) {
-  const std::string name = ToString(env, args[0]);
-  Status status = NewStatus();
-  TFE_ContextRemoveFunction(context, name.c_str(), status.get());
-  CheckTf(status, name);
-  return Undefined(env);
-}
-
-// devices() -> {name, type}[]
-napi_value Devices(napi_env env, const std::vector<napi_value>&) {
-  Status status = NewStatus();
-  std::unique_ptr<TF_DeviceList, decltype(&TF_DeleteDeviceList)> list(TFE_ContextListDevices(context, status.get()),
-                                                                      TF_DeleteDeviceList);
-  CheckTf(status, "devices");
-  napi_value out;
-  napi_create_array(env, &out);
-  for (int i = 0; i < TF_DeviceListCount(list.get()); i++) {
-    napi_value device, name, type;
-    napi_create_object(env, &device);
-    napi_create_string_utf8(env, TF_DeviceListName(list.get(), i, status.get()), NAPI_AUTO_LENGTH, &name);
-    napi_create_string_utf8(env, TF_DeviceListType(list.get(), i, status.get()), NAPI_AUTO_LENGTH, &type);
-    napi_set_named_property(env, device, "name", name);
-    napi_set_named_property(env, device, "type", type);
-    napi_set_element(env, out, i, device);
-  }
-  return out;
-}
-
-using Body = napi_value (*)(napi_env, const std::vector<napi_value>&);
-
-// Runs a body with exactly `Arity` arguments and turns a Failure into a JavaScript error.
-template <Body body, size_t Arity>
-napi_value Entry(napi_env env, napi_callback_info info) {
-  std::vector<napi_value> args(Arity + 1);
-  size_t count = args.size();
-  napi_get_cb_info(env, info, &count, args.data(), nullptr, nullptr);
-  try {
-    if (count != Arity) Fail("expected " + std::to_string(Arity) + " arguments, got " + std::to_string(count));
-    return body(env, args);
-  } catch (const Failure& failure) {
-    napi_throw_error(env, nullptr, failure.message.c_str());
-    return nullptr;
-  }
-}
-
-template <Body body, size_t Arity>
-napi_property_descriptor Method(const char* name) {
-  return {name, nullptr, Entry<body, Arity>, nullptr, nullptr, nullptr, napi_default, nullptr};
-}
-
-// ---------------------------------------------------------------------------------------------------------- context
-
-std::string FromBase64(const char* text) {
-  static const std::string alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  uint32_t bits = 0;
-  int count = 0;
-  for (; *text && *text != '='; text++) {
-    const size_t value = alphabet.find(*text);
-    if (value == std::string::npos) continue;
-    bits = bits << 6 | static_cast<uint32_t>(value);
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      out.push_back(static_cast<char>(bits >> count & 0xff));
-    }
-  }
-  return out;
 }
 
 }  // namespace
 
-extern "C" TFE_Context* __wrap_TFE_NewContext(const TFE_ContextOptions* options, TF_Status* status) {
-  auto* writable = const_cast<TFE_ContextOptions*>(options);
-  if (const char* config = std::getenv("DISTMIS_TF_CONFIG")) {
-    const std::string bytes = FromBase64(config);
-    TFE_ContextOptionsSetConfig(writable, bytes.data(), bytes.size(), status);
-    if (TF_GetCode(status) != TF_OK) return nullptr;
-  }
-  TFE_Context* made = __real_TFE_NewContext(options, status);
-  if (made == nullptr || TF_GetCode(status) != TF_OK) return made;
-  if (const char* server = std::getenv("DISTMIS_TF_SERVER")) {
-    const std::string bytes = FromBase64(server);
-    TFE_EnableCollectiveOps(made, bytes.data(), bytes.size(), status);
-  }
-  context = made;
-  return made;
-}
-
-extern "C" NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports) {
-  const napi_property_descriptor methods[] = {
+std::vector<napi_property_descriptor> GraphMethods() {
+  return {
       Method<GraphNew, 0>("graphNew"),
       Method<GraphPlaceholder, 3>("graphPlaceholder"),
       Method<GraphConst, 4>("graphConst"),
       Method<GraphOperation, 6>("graphOperation"),
       Method<GraphOpDef, 2>("graphOpDef"),
       Method<GraphFinish, 4>("graphFinish"),
-      Method<FunctionRemove, 1>("functionRemove"),
-      Method<Devices, 0>("devices"),
   };
-  napi_value made = tfjs_register_module(env, exports);
-  if (made == nullptr) return nullptr;
-  napi_define_properties(env, made, sizeof(methods) / sizeof(methods[0]), methods);
-  return made;
 }
+
+}  // namespace distmis
