@@ -8,10 +8,10 @@ import { readInfo, type SampleInfo } from "../../data/index.ts";
 import { DistmisError } from "../../errors/index.ts";
 import { loadModel, type Model, predictFile } from "../../inference/index.ts";
 import { evaluationStep } from "../../model/index.ts";
-import { loadTensorFlow } from "../../tensorflow/index.ts";
 import { evaluate } from "../evaluation.ts";
 import type { Task, TrialContext, TrialResult } from "../task.ts";
 import { tensorLeftovers } from "../tensor-leftovers.ts";
+import { trialTensorFlow } from "../trial-tensorflow.ts";
 import { openVolumes } from "../volumes.ts";
 
 export const evaluationInputSchema = z.strictObject({
@@ -28,7 +28,7 @@ async function run(trial: TrialContext): Promise<TrialResult> {
   const { data, train } = trial.config;
   if (!data) throw new DistmisError("CONFIG_INVALID", "data.dir is missing: name the folder of TFRecords");
   const info = await readInfo(data.dir);
-  const runtime = loadTensorFlow({ threads: trial.threads });
+  const runtime = trialTensorFlow(trial);
   const model = await loadModel(runtime, input.checkpoint);
   const step = evaluationStep(runtime, model.network);
   try {

@@ -19,10 +19,11 @@ import {
   writeCheckpoint,
 } from "../../model/index.ts";
 import { packageVersion } from "../../paths/index.ts";
-import { flatten, loadTensorFlow, type TensorFlow } from "../../tensorflow/index.ts";
+import { flatten, type TensorFlow } from "../../tensorflow/index.ts";
 import { batchTensors, type Evaluation, evaluate } from "../evaluation.ts";
 import type { Task, TrialContext, TrialResult } from "../task.ts";
 import { tensorLeftovers } from "../tensor-leftovers.ts";
+import { trialTensorFlow } from "../trial-tensorflow.ts";
 import { batches, openVolumes, type VolumeSource } from "../volumes.ts";
 
 export const CHECKPOINTS = "checkpoints";
@@ -55,7 +56,7 @@ async function run(trial: TrialContext): Promise<TrialResult> {
   if (training.size === 0) throw new DistmisError("DATA_INVALID", `${config.data.dir}: the training split is empty`);
   const channels = await checkShape(training, config);
 
-  const runtime = loadTensorFlow({ threads: trial.threads });
+  const runtime = trialTensorFlow(trial);
   const network = unet(runtime, config.model, channels);
   const steps = {
     train: trainingStep(runtime, network, config.train),
