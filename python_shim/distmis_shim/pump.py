@@ -68,7 +68,7 @@ class OutputPump:
                 continue
             waiting = array.array("i", [0])
             fcntl.ioctl(fd, termios.FIONREAD, waiting)
-            left = max(waiting[0], 1)
+            left = waiting[0]
             while left > 0 and (data := self._read(kind, min(left, CHUNK_BYTES))):
                 left -= len(data)
                 self._add(kind, data)

@@ -132,7 +132,7 @@ def gang(
 
 
 class RunningGang:
-    """A RunGang stream; `output` and `log` gather, by rank, what was read."""
+    """A RunGang stream; `output` (by rank), `log` and `errors` gather what was read."""
 
     def __init__(
         self, stub: pb_grpc.ClusterServiceStub, request: pb.GangRequest, program: pb.TrainerProcess, deadline: float = 0
@@ -141,6 +141,7 @@ class RunningGang:
         self.start = pb.StartGang(name="test", gang=request, trainer=program, placement_deadline_seconds=deadline)
         self.output: dict[int, bytes] = {}
         self.log = b""
+        self.errors = b""
 
     async def __aenter__(self) -> "RunningGang":
         await self.call.write(pb.RunGangRequest(start=self.start))
@@ -155,7 +156,10 @@ class RunningGang:
         if message.HasField("bytes"):
             self.output[message.bytes.rank] = self.output.get(message.bytes.rank, b"") + message.bytes.data
         elif message.HasField("log"):
-            self.log += message.log.data
+            if message.log.stream == pb.LOG_STREAM_STDOUT:
+                self.log += message.log.data
+            else:
+                self.errors += message.log.data
         return message
 
     async def placed(self) -> list[pb.Worker]:
