@@ -18,7 +18,7 @@ const { model, train } = experimentSchema.parse({
   model: { norm },
   train: { amsgrad: true },
 });
-const network = unet(runtime, model, 4);
+const network = unet(runtime, model, 4, 1);
 const step = trainingStep(runtime, network, train);
 const images = tf.randomNormal([batch, side, side, side, 4], 0, 1, "float32", 1) as Tensor5D;
 const truth = tf.tidy(
@@ -29,9 +29,10 @@ const seconds: number[] = [];
 for (let index = 1; index <= WARM_UP + steps; index++) {
   const start = performance.now();
   const [learningRate, count] = [tf.scalar(train.learning_rate), tf.scalar(index)];
-  const result = step({ state, batch: { images, truth }, learningRate, step: count });
+  const seed = tf.tensor1d([train.seed, index], "int32");
+  const result = step({ state, batch: { images, truth }, learningRate, step: count, seed });
   result.loss.dataSync();
-  tf.dispose([...flatten(state), learningRate, count, result.loss]);
+  tf.dispose([...flatten(state), learningRate, count, seed, result.loss]);
   state = result.state;
   if (index > WARM_UP) seconds.push((performance.now() - start) / 1000);
 }

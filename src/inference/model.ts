@@ -22,8 +22,8 @@ export interface Model {
  */
 export async function loadModel(runtime: TensorFlow, file: string): Promise<Model> {
   const { tf } = runtime;
-  const { stored, facts, network } = await readCheckpoint(file, ({ model, channels }) =>
-    unet(runtime, model, channels),
+  const { stored, facts, network } = await readCheckpoint(file, ({ model, channels, outputs }) =>
+    unet(runtime, model, channels, outputs),
   );
   const { parameters, statistics, slots } = stateTensors(tf, stored, false);
   tf.dispose([slots.first, slots.second, slots.largest]);

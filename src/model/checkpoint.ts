@@ -16,6 +16,8 @@ export const modelFactsSchema = z.strictObject({
   train: trainSchema,
   /** Modalities of the images. */
   channels: z.int().min(1),
+  /** Logits a voxel, see Network. */
+  outputs: z.int().min(1).default(1),
   /** Finished epochs and optimiser steps. */
   epoch: z.int().min(0),
   step: z.int().min(0),

@@ -26,4 +26,4 @@ export {
   predictionStep,
   trainingStep,
 } from "./steps.ts";
-export { type Network, unet } from "./unet.ts";
+export { type Network, type TrainingPass, unet } from "./unet.ts";

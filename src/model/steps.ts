@@ -23,6 +23,8 @@ export type StepInput = {
   readonly learningRate: Scalar;
   /** From 1: how many updates this one makes. */
   readonly step: Scalar;
+  /** int32 [2], different for each step, see TrainingPass. */
+  readonly seed: Tensor1D;
 };
 
 export type StepOutput = { readonly state: ModelState; readonly loss: Scalar };
@@ -53,10 +55,11 @@ export function lossAndGradient(
   network: Network,
   state: Pick<ModelState, "parameters" | "statistics">,
   batch: Batch,
+  seed: Tensor1D,
 ): { loss: Scalar; gradient: Tensor1D; statistics: Tensor1D } {
   let statistics: Tensor1D | undefined;
   const { value, grad } = tf.valueAndGrad((parameters) => {
-    const result = network.apply(parameters as Tensor1D, state.statistics, batch.images, true);
+    const result = network.apply(parameters as Tensor1D, state.statistics, batch.images, { seed });
     // keep: the statistics leave the gradient's scope beside its result.
     statistics = tf.keep(result.statistics.clone());
     return diceLoss(tf, tf.sigmoid(result.logits), batch.truth);
@@ -71,11 +74,15 @@ export function trainingStep(
   network: Network,
   train: TrainConfig,
 ): Compiled<StepInput, StepOutput> {
-  return compile(runtime, { name: "training_step" }, ({ state, batch, learningRate, step }: StepInput): StepOutput => {
-    const { loss, gradient, statistics } = lossAndGradient(runtime, network, state, batch);
-    const update = adam(runtime.tf, train, state.parameters, gradient, state.slots, learningRate, step);
-    return { state: { ...update, statistics }, loss };
-  });
+  return compile(
+    runtime,
+    { name: "training_step" },
+    ({ state, batch, learningRate, step, seed }: StepInput): StepOutput => {
+      const { loss, gradient, statistics } = lossAndGradient(runtime, network, state, batch, seed);
+      const update = adam(runtime.tf, train, state.parameters, gradient, state.slots, learningRate, step);
+      return { state: { ...update, statistics }, loss };
+    },
+  );
 }
 
 /** Loss and overlap of a batch, without training. */
@@ -84,7 +91,7 @@ export function evaluationStep(runtime: TensorFlow, network: Network): Compiled<
     runtime,
     { name: "evaluation_step" },
     ({ parameters, statistics, batch }: EvaluationInput): EvaluationOutput => {
-      const { logits } = network.apply(parameters, statistics, batch.images, false);
+      const { logits } = network.apply(parameters, statistics, batch.images, null);
       return {
         loss: diceLoss(runtime.tf, runtime.tf.sigmoid(logits), batch.truth),
         overlap: overlapSums(runtime.tf, logits, batch.truth),
@@ -105,6 +112,6 @@ export function predictionStep(runtime: TensorFlow, network: Network): Compiled<
     runtime,
     { name: "prediction_step" },
     ({ parameters, statistics, images }: PredictionInput): Tensor5D =>
-      runtime.tf.sigmoid(network.apply(parameters, statistics, images, false).logits),
+      runtime.tf.sigmoid(network.apply(parameters, statistics, images, null).logits),
   );
 }

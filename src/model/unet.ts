@@ -9,28 +9,36 @@ import type { TensorFlow } from "../tensorflow/index.ts";
 import { layers } from "./layers.ts";
 import { type ParameterSpec, splitParameters } from "./parameters.ts";
 
+/** What a training pass has beyond an inference pass. */
+export interface TrainingPass {
+  /** int32 [2], different for each step: seed of the random operations (dropout). */
+  readonly seed: Tensor1D;
+}
+
 export interface Network {
+  /** Logits a voxel: 1 for a binary network (sigmoid), else one for each class, the background first (softmax). */
+  readonly outputs: number;
   /** What is learnt, in the order of the flat vector. */
   readonly parameters: readonly ParameterSpec[];
   /** What is averaged over the batches and used in inference: batch norm's moving means and variances. */
   readonly statistics: readonly ParameterSpec[];
   /**
-   * Logits [N, X, Y, Z, 1] of images [N, X, Y, Z, C], and in training the new moving statistics (flat; else those that
-   * were given). X, Y and Z must be divisible by 2^depth.
+   * Logits [N, X, Y, Z, outputs] of images [N, X, Y, Z, C], and in a training pass the new moving statistics (flat; else
+   * those that were given). X, Y and Z must be divisible by 2^depth.
    */
   apply(
     parameters: Tensor1D,
     statistics: Tensor1D,
     images: Tensor5D,
-    training: boolean,
+    training: TrainingPass | null,
   ): { logits: Tensor5D; statistics: Tensor1D };
 }
 
 /**
- * A U-Net for images of `channels` modalities.
+ * A U-Net for images of `channels` modalities with `outputs` logits a voxel.
  * @throws DistmisError CONFIG_INVALID where the groups don't divide the filters.
  */
-export function unet(runtime: TensorFlow, config: ModelConfig, channels: number): Network {
+export function unet(runtime: TensorFlow, config: ModelConfig, channels: number, outputs: number): Network {
   const { tf } = runtime;
   const layer = layers(runtime);
   const { depth, kernel, norm } = config;
@@ -87,10 +95,15 @@ export function unet(runtime: TensorFlow, config: ModelConfig, channels: number)
     addConstant(`up${level}.transpose.bias`, filtersAt(level), 0);
     addBlock(`up${level}`, 2 * filtersAt(level), filtersAt(level));
   }
-  addKernel("output.kernel", filtersAt(0), 1);
-  addConstant("output.bias", 1, 0);
+  addKernel("output.kernel", filtersAt(0), outputs);
+  addConstant("output.bias", outputs, 0);
 
-  function apply(flat: Tensor1D, moving: Tensor1D, images: Tensor5D, training: boolean): ReturnType<Network["apply"]> {
+  function apply(
+    flat: Tensor1D,
+    moving: Tensor1D,
+    images: Tensor5D,
+    training: TrainingPass | null,
+  ): ReturnType<Network["apply"]> {
     const named = splitParameters(tf, parameters, flat);
     const averages = norm === "batch" ? splitParameters(tf, statistics, moving) : new Map<string, Tensor>();
     const updated: Tensor1D[] = [];
@@ -156,5 +169,5 @@ export function unet(runtime: TensorFlow, config: ModelConfig, channels: number)
     };
   }
 
-  return { parameters, statistics, apply };
+  return { outputs, parameters, statistics, apply };
 }

@@ -26,7 +26,7 @@ before(async () => {
     data: { dir: "." },
     model: { filters: 2, depth: 1, groups: 1 },
   });
-  const network = unet(runtime, model, 2);
+  const network = unet(runtime, model, 2, 1);
   const state = initialState(runtime, network, train);
   const preprocessing: Preprocessing = {
     version: 1,
@@ -42,6 +42,7 @@ before(async () => {
     model,
     train,
     channels: 2,
+    outputs: 1,
     epoch: 1,
     step: 1,
     metrics: {},

@@ -117,7 +117,7 @@ for (const { norm, amsgrad, depth, kernel, deviation, rate } of cases) {
       },
       train: { amsgrad, learning_rate: rate, beta2: 0.99 },
     });
-    const network = unet(runtime, experiment.model, SHAPE[4]);
+    const network = unet(runtime, experiment.model, SHAPE[4], 1);
     const before = tf.memory().numTensors;
     const images = tf.randomNormal(SHAPE, 0, 1, "float32", 7) as Tensor5D;
     const truth = tf.tidy(
@@ -151,7 +151,7 @@ for (const { norm, amsgrad, depth, kernel, deviation, rate } of cases) {
     const inference = compile(
       runtime,
       { name: "inference" },
-      (input: { p: Tensor1D; s: Tensor1D; x: Tensor5D }) => network.apply(input.p, input.s, input.x, false).logits,
+      (input: { p: Tensor1D; s: Tensor1D; x: Tensor5D }) => network.apply(input.p, input.s, input.x, null).logits,
     );
     const logits = inference({ p: parameters, s: statistics, x: images });
     assert.ok(difference(logits.dataSync(), expected.logits) < 1e-4, "logits in inference");
@@ -159,7 +159,8 @@ for (const { norm, amsgrad, depth, kernel, deviation, rate } of cases) {
     inference.dispose();
 
     const batch = { images, truth };
-    const eager = lossAndGradient(runtime, network, { parameters, statistics }, batch);
+    const seed = tf.tensor1d([1, 0], "int32");
+    const eager = lossAndGradient(runtime, network, { parameters, statistics }, batch, seed);
     assert.ok(Math.abs((eager.loss.dataSync()[0] as number) - expected.loss) < 1e-4 * expected.loss, "loss");
     assertEachClose(network, values(eager.gradient), expected.gradient);
     assert.ok(difference(eager.statistics.dataSync(), expected.moved) < 1e-4, "moving statistics");
@@ -170,7 +171,7 @@ for (const { norm, amsgrad, depth, kernel, deviation, rate } of cases) {
     const losses: number[] = [];
     for (let index = 1; index <= STEPS; index++) {
       const [learningRate, count] = [tf.scalar(experiment.train.learning_rate), tf.scalar(index)];
-      const result = step({ state, batch, learningRate, step: count });
+      const result = step({ state, batch, learningRate, step: count, seed });
       losses.push(result.loss.dataSync()[0] as number);
       tf.dispose([...flatten(state), learningRate, count, result.loss]);
       state = result.state;
@@ -182,7 +183,7 @@ for (const { norm, amsgrad, depth, kernel, deviation, rate } of cases) {
       assert.ok(Math.abs(loss - reached) < 1e-3 * reached, `loss of step ${index + 1}: ${loss}, Keras ${reached}`);
     }
     assert.ok((losses.at(-1) as number) < (losses[0] as number), "the loss falls");
-    tf.dispose([...flatten(state), images, truth]);
+    tf.dispose([...flatten(state), images, truth, seed]);
     assert.equal(tf.memory().numTensors, before, "no tensor is left");
   });
 }

@@ -57,7 +57,7 @@ async function run(trial: TrialContext): Promise<TrialResult> {
   const channels = await checkShape(training, config);
 
   const runtime = trialTensorFlow(trial);
-  const network = unet(runtime, config.model, channels);
+  const network = unet(runtime, config.model, channels, 1);
   const steps = {
     train: trainingStep(runtime, network, config.train),
     evaluate: evaluationStep(runtime, network),
@@ -164,14 +164,16 @@ async function trainEpoch(
     if (trial.stopRequested()) return null;
     const batch = batchTensors(tf, volumes);
     const [learningRate, count] = [tf.scalar(train.learning_rate), tf.scalar(progress.step + 1)];
+    const seed = tf.tensor1d([train.seed, progress.step], "int32");
     const result = step({
       state: progress.state,
       batch,
       learningRate,
       step: count,
+      seed,
     });
     const loss = result.loss.dataSync()[0] as number;
-    tf.dispose([...flatten(progress.state), batch.images, batch.truth, learningRate, count, result.loss]);
+    tf.dispose([...flatten(progress.state), batch.images, batch.truth, learningRate, count, seed, result.loss]);
     progress.state = result.state;
     progress.step++;
     if (!Number.isFinite(loss)) {
@@ -212,6 +214,7 @@ async function save(
     model: trial.config.model,
     train: trial.config.train,
     channels,
+    outputs: network.outputs,
     epoch: progress.epoch,
     step: progress.step,
     metrics,
