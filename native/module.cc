@@ -8,6 +8,7 @@
 
 #include "context.h"
 #include "graph.h"
+#include "kernels/conv3d_filter_gradient.h"
 #include "napi.h"
 #include "tensorflow/c/c_api.h"
 #include "tensorflow/c/eager/c_api.h"
@@ -46,6 +47,13 @@ napi_value Devices(napi_env env, const std::vector<napi_value>&) {
   return out;
 }
 
+// fasterFilterGradient() -> whether DistmisConv3DFilterGradient pays on this processor
+napi_value FasterFilterGradient(napi_env env, const std::vector<napi_value>&) {
+  napi_value out;
+  napi_get_boolean(env, FilterGradientIsFaster(), &out);
+  return out;
+}
+
 }  // namespace
 }  // namespace distmis
 
@@ -55,6 +63,7 @@ extern "C" NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, n
   std::vector<napi_property_descriptor> methods = distmis::GraphMethods();
   methods.push_back(distmis::Method<distmis::FunctionRemove, 1>("functionRemove"));
   methods.push_back(distmis::Method<distmis::Devices, 0>("devices"));
+  methods.push_back(distmis::Method<distmis::FasterFilterGradient, 0>("fasterFilterGradient"));
   napi_define_properties(env, made, methods.size(), methods.data());
   return made;
 }

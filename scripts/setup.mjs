@@ -186,7 +186,7 @@ function nativeBinding() {
   );
   const sources = [
     ...filesBelow(path.join(tfjs, "binding"), [".cc", ".h"]),
-    ...filesBelow(path.join(root, "native"), [".cc", ".h"]),
+    ...filesBelow(path.join(root, "native"), [".cc", ".h", ".inc"]),
   ];
   const lib = path.join(venv, "lib");
   const tensorflow = path.join(
@@ -200,6 +200,8 @@ function nativeBinding() {
     "-O2",
     "-fPIC",
     "-w",
+    // As TensorFlow itself was compiled (tf.sysconfig.get_compile_flags()).
+    "-DEIGEN_MAX_ALIGN_BYTES=64",
     "-DNAPI_VERSION=8",
     "-DNODE_GYP_MODULE_NAME=tfjs_binding",
     "-DBUILDING_NODE_EXTENSION",

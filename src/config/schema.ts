@@ -30,7 +30,7 @@ export const modelSchema = z.strictObject({
   norm: z
     .preprocess(
       (value) => (value === "bn" ? "batch" : value === "gn" ? "group" : value),
-      z.enum(["batch", "group", "none"]),
+      z.enum(["batch", "group", "instance", "none"]),
     )
     .default("batch")
     .describe(
@@ -40,6 +40,27 @@ export const modelSchema = z.strictObject({
   norm_momentum: fraction
     .default(0.9)
     .describe("With `norm: batch`: weight of the past in the moving mean and variance."),
+  activation: z.enum(["relu", "leaky_relu"]).default("relu").describe("After each norm."),
+  negative_slope: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .default(0.01)
+    .describe("With `activation: leaky_relu`: its slope for negative values."),
+  upsampling: z
+    .enum(["transpose", "nearest"])
+    .default("transpose")
+    .describe("Transposed convolution, or each voxel repeated and a convolution."),
+  residual: z
+    .boolean()
+    .default(false)
+    .describe("Each block's input, through a convolution of side 1, is added before its last activation."),
+  dropout: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe("Share of the channels that a training step drops at the end of each block."),
   initial_deviation: z
     .number()
     .gt(0)

@@ -1,13 +1,16 @@
 /**
  * The 3D U-Net of Cicek et al. 2016 as DistMIS trains it: at each level two (convolution, norm, relu), max-pooling down,
- * transposed convolution up, the skip connection concatenated, and a last convolution to one logit a voxel.
+ * transposed convolution up, the skip connection concatenated, and a last convolution to the logits of each voxel. Options
+ * make of it what its successors use: instance norm and leaky relu (nnU-Net, Isensee et al. 2021), residual blocks
+ * (He et al. 2016), dropout of channels, nearest-neighbour upsampling.
  */
-import type { Tensor, Tensor1D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
+import type { Tensor, Tensor1D, Tensor2D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
 import type { ModelConfig } from "../config/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import type { TensorFlow } from "../tensorflow/index.ts";
-import { layers } from "./layers.ts";
+import { layers, type Pending, type Signal } from "./layers.ts";
 import { type ParameterSpec, splitParameters } from "./parameters.ts";
+import { unetParameters } from "./unet-parameters.ts";
 
 /** What a training pass has beyond an inference pass. */
 export interface TrainingPass {
@@ -40,63 +43,16 @@ export interface Network {
  */
 export function unet(runtime: TensorFlow, config: ModelConfig, channels: number, outputs: number): Network {
   const { tf } = runtime;
-  const layer = layers(runtime);
-  const { depth, kernel, norm } = config;
+  const layer = layers(runtime, config);
+  const { depth, norm } = config;
   if (norm === "group" && config.filters % config.groups !== 0) {
     throw new DistmisError(
       "CONFIG_INVALID",
       `model.groups: ${config.groups} groups don't divide model.filters, ${config.filters}: choose a divisor`,
     );
   }
-  const parameters: ParameterSpec[] = [];
-  const statistics: ParameterSpec[] = [];
-  const filtersAt = (level: number) => config.filters * 2 ** level;
-  const cube = [kernel, kernel, kernel];
-  const addKernel = (name: string, from: number, to: number) =>
-    parameters.push({
-      name,
-      shape: [...cube, from, to],
-      initial: { deviation: config.initial_deviation },
-    });
-  const addConstant = (name: string, size: number, constant: number) =>
-    parameters.push({ name, shape: [size], initial: { constant } });
-
-  function addBlock(name: string, from: number, to: number): void {
-    for (const [index, input] of [from, to].entries()) {
-      addKernel(`${name}.conv${index}.kernel`, input, to);
-      if (norm === "none") {
-        addConstant(`${name}.conv${index}.bias`, to, 0);
-        continue;
-      }
-      // The norm's offset stands for the convolution's bias, which it would cancel.
-      addConstant(`${name}.norm${index}.scale`, to, 1);
-      addConstant(`${name}.norm${index}.offset`, to, 0);
-      if (norm === "batch") {
-        statistics.push({
-          name: `${name}.norm${index}.mean`,
-          shape: [to],
-          initial: { constant: 0 },
-        });
-        statistics.push({
-          name: `${name}.norm${index}.variance`,
-          shape: [to],
-          initial: { constant: 1 },
-        });
-      }
-    }
-  }
-
-  for (let level = 0; level < depth; level++) {
-    addBlock(`down${level}`, level === 0 ? channels : filtersAt(level - 1), filtersAt(level));
-  }
-  addBlock("bottom", filtersAt(depth - 1), filtersAt(depth));
-  for (let level = depth - 1; level >= 0; level--) {
-    addKernel(`up${level}.transpose.kernel`, filtersAt(level), filtersAt(level + 1));
-    addConstant(`up${level}.transpose.bias`, filtersAt(level), 0);
-    addBlock(`up${level}`, 2 * filtersAt(level), filtersAt(level));
-  }
-  addKernel("output.kernel", filtersAt(0), outputs);
-  addConstant("output.bias", outputs, 0);
+  const slope = config.activation === "relu" ? 0 : config.negative_slope;
+  const { parameters, statistics } = unetParameters(config, channels, outputs);
 
   function apply(
     flat: Tensor1D,
@@ -106,67 +62,99 @@ export function unet(runtime: TensorFlow, config: ModelConfig, channels: number,
   ): ReturnType<Network["apply"]> {
     const named = splitParameters(tf, parameters, flat);
     const averages = norm === "batch" ? splitParameters(tf, statistics, moving) : new Map<string, Tensor>();
-    const updated: Tensor1D[] = [];
-    const take = (name: string, from: Map<string, Tensor> = named): Tensor => {
+    const updated = new Map<string, Tensor1D>();
+    const take = <T extends Tensor>(name: string, from: Map<string, Tensor> = named): T => {
       const found = from.get(name);
       if (!found) throw new Error(`no parameter ${name}`);
-      return found;
+      return found as T;
     };
-    const vector = (name: string, from?: Map<string, Tensor>) => take(name, from) as Tensor1D;
 
-    function batchNorm(x: Tensor5D, name: string, scale: Tensor1D, offset: Tensor1D): Tensor5D {
-      const mean = vector(`${name}.mean`, averages);
-      const variance = vector(`${name}.variance`, averages);
-      if (!training) return layer.batchNormInference(x, scale, offset, { mean, variance });
-      const { output, statistics: batch } = layer.batchNorm(x, scale, offset);
+    /** Dropout's factor for each sample and channel. */
+    let masks = 0;
+    function mask(samples: number, width: number): Tensor2D | undefined {
+      if (!training || config.dropout === 0) return undefined;
+      // The same step of another layer draws other numbers.
+      const seed = training.seed.add(tf.tensor1d([7919 * ++masks, 0], "int32")) as Tensor1D;
+      const size = tf.tensor1d([samples, width], "int32");
+      const [uniform] = runtime.rawOp("StatelessRandomUniform", [size, seed], {
+        dtype: { type: "type", value: "float32" },
+        T: { type: "type", value: "int32" },
+        Tseed: { type: "type", value: "int32" },
+      }) as [Tensor2D];
+      const kept = uniform.greaterEqual(config.dropout);
+      return kept.toFloat().div<Tensor2D>(1 - config.dropout);
+    }
+
+    function pending(raw: Tensor5D, name: string, index: number, slopeAfter: number, drop: boolean): Pending {
+      const [samples, , , , width] = raw.shape;
+      const dropped = drop ? { mask: mask(samples, width) } : {};
+      if (norm === "none") {
+        const offset = take<Tensor1D>(`${name}.conv${index}.bias`);
+        return { raw, norm: { scale: null, offset, slope: slopeAfter, ...dropped } };
+      }
+      const layerName = `${name}.norm${index}`;
+      const [scale, offset] = [take<Tensor1D>(`${layerName}.scale`), take<Tensor1D>(`${layerName}.offset`)];
+      const normalisation = { scale, offset, slope: slopeAfter, ...dropped };
+      if (norm !== "batch") return { raw, norm: normalisation };
+      const old = {
+        mean: take<Tensor1D>(`${layerName}.mean`, averages),
+        variance: take<Tensor1D>(`${layerName}.variance`, averages),
+      };
+      if (!training) return { raw, norm: { ...normalisation, moving: old } };
       const past = config.norm_momentum;
-      for (const [old, now] of [
-        [mean, batch.mean],
-        [variance, batch.variance],
-      ] as const) {
-        updated.push(old.mul(past).add(now.mul(1 - past)));
-        now.dispose();
-      }
-      return output;
+      return {
+        raw,
+        norm: normalisation,
+        onStatistics: (batch) => {
+          for (const key of ["mean", "variance"] as const) {
+            updated.set(`${layerName}.${key}`, tf.keep(old[key].mul(past).add<Tensor1D>(batch[key].mul(1 - past))));
+            batch[key].dispose();
+          }
+        },
+      };
     }
 
-    function normalised(x: Tensor5D, name: string): Tensor5D {
-      const scale = vector(`${name}.scale`);
-      const offset = vector(`${name}.offset`);
-      return norm === "batch" ? batchNorm(x, name, scale, offset) : layer.groupNorm(x, scale, offset, config.groups);
+    /** Two convolutions, the second one's norm and activation still to come unless the block is residual. */
+    function block(first: Tensor5D, name: string, shortcut: () => Tensor5D): Signal {
+      const inner = pending(first, name, 0, slope, false);
+      const second = layer.conv(inner, take(`${name}.conv1.kernel`));
+      if (!config.residual) return pending(second, name, 1, slope, true);
+      const sum = layer.value(pending(second, name, 1, 1, true)).add<Tensor5D>(shortcut());
+      return layer.activation(sum, slope);
     }
 
-    function block(x: Tensor5D, name: string): Tensor5D {
-      let y = x;
-      for (const index of [0, 1]) {
-        const convolved = layer.conv(y, take(`${name}.conv${index}.kernel`) as Tensor5D);
-        const shifted =
-          norm === "none"
-            ? (convolved.add(vector(`${name}.conv${index}.bias`)) as Tensor5D)
-            : normalised(convolved, `${name}.norm${index}`);
-        y = layer.relu(shifted);
-      }
-      return y;
+    const blockOf = (x: Signal, name: string): Signal => {
+      const input = config.residual ? layer.value(x) : x;
+      return block(layer.conv(input, take(`${name}.conv0.kernel`)), name, () =>
+        layer.conv(input, take(`${name}.shortcut.kernel`)),
+      );
+    };
+
+    function up(x: Signal, name: string): Tensor5D {
+      const wide =
+        config.upsampling === "transpose"
+          ? layer.convTranspose(x, take(`${name}.transpose.kernel`))
+          : layer.conv(layer.upsample(layer.value(x)), take(`${name}.transpose.kernel`));
+      return layer.bias(wide, take(`${name}.transpose.bias`));
     }
 
     const skips: Tensor5D[] = [];
-    let x = images;
+    let x: Signal = images;
     for (let level = 0; level < depth; level++) {
-      const skip = block(x, `down${level}`);
+      const skip = layer.value(blockOf(x, `down${level}`));
       skips.push(skip);
       x = layer.maxPool(skip);
     }
-    x = block(x, "bottom");
+    x = blockOf(x, "bottom");
     for (let level = depth - 1; level >= 0; level--) {
-      const wide = layer.convTranspose(x, take(`up${level}.transpose.kernel`) as Tensor5D);
-      const biased = wide.add(vector(`up${level}.transpose.bias`)) as Tensor5D;
-      x = block(tf.concat([biased, skips[level] as Tensor5D], 4), `up${level}`);
+      const name = `up${level}`;
+      const [wide, skip] = [up(x, name), skips[level] as Tensor5D];
+      const first = layer.convPair(wide, skip, take(`${name}.conv0.kernel`));
+      x = block(first, name, () => layer.convPair(wide, skip, take(`${name}.shortcut.kernel`)));
     }
-    const logits = layer.conv(x, take("output.kernel") as Tensor5D).add(vector("output.bias")) as Tensor5D;
-    return {
-      logits,
-      statistics: updated.length > 0 ? tf.concat1d(updated) : moving,
-    };
+    const logits = layer.bias(layer.conv(x, take("output.kernel")), take("output.bias"));
+    const inOrder = statistics.map(({ name }) => updated.get(name)).filter((value) => value !== undefined);
+    return { logits, statistics: inOrder.length > 0 ? tf.concat1d(inOrder) : moving };
   }
 
   return { outputs, parameters, statistics, apply };

@@ -34,6 +34,8 @@ export interface NativeBinding extends TFJSBinding {
   graphOpDef(graph: NativeGraph, type: string): Uint8Array;
   graphFinish(graph: NativeGraph, name: string, inputs: number[], outputs: number[]): void;
   functionRemove(name: string): void;
+  /** Whether the operation DistmisConv3DFilterGradient is faster on this processor than TensorFlow's. */
+  fasterFilterGradient(): boolean;
   devices(): { name: string; type: string }[];
 }
 

@@ -45,6 +45,8 @@ export interface TensorFlow {
    * @throws what TensorFlow says, when attributes or shapes don't fit.
    */
   rawOp(name: string, inputs: readonly Tensor[], attributes: Record<string, Attribute>, outputs?: number): Tensor[];
+  /** Whether DistmisConv3DFilterGradient (native/kernels) is faster on this processor than TensorFlow's own operation. */
+  readonly fasterFilterGradient: boolean;
   /** For compile() in function.ts. */
   readonly tracing: Tracing;
   readonly backend: NodeJSKernelBackend;
@@ -147,6 +149,7 @@ function load(options: TensorFlowOptions): TensorFlow {
     tf,
     version: binding.TF_Version,
     devices: native.devices(),
+    fasterFilterGradient: native.fasterFilterGradient(),
     rawOp,
     tracing,
     backend,

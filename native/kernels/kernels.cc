@@ -1,0 +1,63 @@
+// The CPU kernels for each instruction set, and the choice between them.
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "channel_affine.h"
+#include "conv3d_filter_gradient.h"
+
+#define DISTMIS_INLINE inline __attribute__((always_inline))
+
+namespace distmis {
+
+namespace portable {
+#include "lanes.inc"
+#include "channel_affine.inc"
+#include "conv3d_filter_gradient.inc"
+}  // namespace portable
+
+#if defined(__x86_64__)
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+namespace avx2 {
+#include "lanes.inc"
+#include "channel_affine.inc"
+#include "conv3d_filter_gradient.inc"
+}  // namespace avx2
+#pragma GCC pop_options
+
+static bool HasAvx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+#define DISTMIS_CALL(function, ...) (HasAvx2() ? avx2::function(__VA_ARGS__) : portable::function(__VA_ARGS__))
+
+bool FilterGradientIsFaster() { return HasAvx2() && !__builtin_cpu_supports("avx512f"); }
+#else
+#define DISTMIS_CALL(function, ...) portable::function(__VA_ARGS__)
+
+bool FilterGradientIsFaster() { return false; }
+#endif
+
+void AddMoments(const float* x, int64_t voxels, int64_t channels, const float* pivot, ChannelSums sums) {
+  DISTMIS_CALL(AddMoments, x, voxels, channels, pivot, sums);
+}
+
+void ScaleShift(const float* x, int64_t voxels, int64_t channels, const float* scale, const float* shift, float slope,
+                float* y) {
+  DISTMIS_CALL(ScaleShift, x, voxels, channels, scale, shift, slope, y);
+}
+
+void AddGradientSums(const float* x, const float* outer, int64_t voxels, int64_t channels, const float* scale,
+                     const float* shift, const float* mean, float slope, ChannelSums sums) {
+  DISTMIS_CALL(AddGradientSums, x, outer, voxels, channels, scale, shift, mean, slope, sums);
+}
+
+void ScaleShiftGradient(const float* x, const float* outer, int64_t voxels, int64_t channels, const float* scale,
+                        const float* shift, const float* p, const float* q, float slope, float* inner) {
+  DISTMIS_CALL(ScaleShiftGradient, x, outer, voxels, channels, scale, shift, p, q, slope, inner);
+}
+
+void AddFilterGradient(const Conv3D& conv, const float* input, const float* outer, const Activation* activation,
+                       int64_t first, int64_t last, float* gradient) {
+  DISTMIS_CALL(AddFilterGradient, conv, input, outer, activation, first, last, gradient);
+}
+
+}  // namespace distmis

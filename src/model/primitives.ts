@@ -1,0 +1,177 @@
+/**
+ * The operations that the layers are made of, in channels-last order [N, X, Y, Z, C] (TensorFlow's NDHWC): on a CPU in
+ * float32 with the kernels of native/kernels, elsewhere from TensorFlow's operations alone.
+ */
+import type { Tensor, Tensor2D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
+import type { Attribute, TensorFlow } from "../tensorflow/index.ts";
+
+/**
+ * What stands between a convolution and the next one: with z = scale * x + shift, z where z > 0, else slope * z. Scale and
+ * shift are [N, C]; slope 0 is relu, 1 the identity.
+ */
+export interface ChannelAffine {
+  readonly scale: Tensor2D;
+  readonly shift: Tensor2D;
+  readonly slope: number;
+}
+
+/** Which side of a filter gradient was activated. */
+export type ActivatedSide = "input" | "outer";
+
+export interface Primitives {
+  /** Zero padding to the same size, divided by the stride. Kernel [k, k, k, in, out]. */
+  conv(x: Tensor5D, kernel: Tensor5D, stride: number): Tensor5D;
+  /** Gradient of `conv` with respect to its input of this shape; with stride 2, the transposed convolution. */
+  convInputGradient(shape: readonly number[], kernel: Tensor5D, outer: Tensor5D, stride: number): Tensor5D;
+  /**
+   * Gradient of `conv` with respect to its kernel of this side; `outer` is the gradient with respect to its output. One of
+   * them may be given as what it was before an activation.
+   */
+  convKernelGradient(
+    input: Tensor5D,
+    side: number,
+    outer: Tensor5D,
+    stride: number,
+    activated?: { side: ActivatedSide; affine: ChannelAffine },
+  ): Tensor5D;
+  /** Mean and biased variance [N, C] over the voxels. */
+  moments(x: Tensor5D): { mean: Tensor2D; variance: Tensor2D };
+  /** @param after what must have been computed before, where this repeats for a backward pass what was not kept */
+  activate(x: Tensor5D, affine: ChannelAffine, after?: Tensor5D): Tensor5D;
+  /** With g the gradient `outer` behind the activation: sums [N, C] over the voxels of g and of g * (x - mean). */
+  activationSums(
+    x: Tensor5D,
+    outer: Tensor5D,
+    affine: ChannelAffine,
+    mean: Tensor2D,
+  ): { sum: Tensor2D; product: Tensor2D };
+  /** scale * g + p * x + q, with p and q [N, C]. */
+  activationGradient(x: Tensor5D, outer: Tensor5D, affine: ChannelAffine, p: Tensor2D, q: Tensor2D): Tensor5D;
+}
+
+const float: Attribute = { type: "type", value: "float32" };
+
+/** For this machine: with kernels of our own where everything runs on a CPU. */
+export function primitives(runtime: TensorFlow): Primitives {
+  const general = composed(runtime);
+  const onGpu = runtime.devices.some(({ type }) => type === "GPU");
+  return onGpu ? general : { ...general, ...native(runtime, general) };
+}
+
+const only = <T extends Tensor>(tensors: Tensor[]): T => tensors[0] as T;
+
+/** From TensorFlow's operations, for any device. */
+export function composed({ tf, rawOp }: TensorFlow): Primitives {
+  const attributes = (stride: number): Record<string, Attribute> => ({
+    T: float,
+    strides: { type: "int", value: [1, stride, stride, stride, 1] },
+    padding: { type: "string", value: "SAME" },
+    data_format: { type: "string", value: "NDHWC" },
+    dilations: { type: "int", value: [1, 1, 1, 1, 1] },
+  });
+  const sizes = (shape: readonly number[]) => tf.tensor1d([...shape], "int32");
+  const voxelwise = (perChannel: Tensor2D): Tensor5D => {
+    const [n, c] = perChannel.shape;
+    return perChannel.reshape([n, 1, 1, 1, c]);
+  };
+  const overVoxels = [1, 2, 3];
+  const linear = (x: Tensor5D, { scale, shift }: ChannelAffine) => x.mul(voxelwise(scale)).add(voxelwise(shift));
+  const passed = (x: Tensor5D, outer: Tensor5D, affine: ChannelAffine): Tensor5D => {
+    if (affine.slope === 1) return outer;
+    const z = linear(x, affine);
+    if (affine.slope === 0) return only(rawOp("ReluGrad", [outer, z], { T: float }));
+    return only(rawOp("LeakyReluGrad", [outer, z], { T: float, alpha: { type: "float", value: affine.slope } }));
+  };
+
+  const own: Primitives = {
+    conv: (x, kernel, stride) => only(rawOp("Conv3D", [x, kernel], attributes(stride))),
+    convInputGradient: (shape, kernel, outer, stride) =>
+      only(
+        rawOp("Conv3DBackpropInputV2", [sizes(shape), kernel, outer], {
+          ...attributes(stride),
+          Tshape: { type: "type", value: "int32" },
+        }),
+      ),
+    convKernelGradient: (input, side, outer, stride, activated) => {
+      const [x, y] = [
+        activated?.side === "input" ? own.activate(input, activated.affine) : input,
+        activated?.side === "outer" ? own.activate(outer, activated.affine) : outer,
+      ];
+      const shape = sizes([side, side, side, input.shape[4], outer.shape[4]]);
+      return only(rawOp("Conv3DBackpropFilterV2", [x, shape, y], attributes(stride)));
+    },
+    moments: (x) => {
+      const mean = x.mean(overVoxels) as Tensor2D;
+      return { mean, variance: x.sub(voxelwise(mean)).square().mean(overVoxels) as Tensor2D };
+    },
+    activate: (x, affine) => {
+      const z = linear(x, affine) as Tensor5D;
+      if (affine.slope === 1) return z;
+      return affine.slope === 0 ? z.relu() : z.leakyRelu(affine.slope);
+    },
+    activationSums: (x, outer, affine, mean) => {
+      const g = passed(x, outer, affine);
+      return {
+        sum: g.sum(overVoxels) as Tensor2D,
+        product: g.mul(x.sub(voxelwise(mean))).sum(overVoxels) as Tensor2D,
+      };
+    },
+    activationGradient: (x, outer, affine, p, q) =>
+      passed(x, outer, affine)
+        .mul(voxelwise(affine.scale))
+        .add(x.mul(voxelwise(p)).add(voxelwise(q))) as Tensor5D,
+  };
+  return own;
+}
+
+/** With the kernels of native/kernels. */
+function native({ rawOp, fasterFilterGradient }: TensorFlow, general: Primitives): Partial<Primitives> {
+  const slopeOf = ({ slope }: ChannelAffine): Attribute => ({ type: "float", value: slope });
+  const activate: Primitives["activate"] = (x, affine, after) => {
+    const waits = after ? [after] : [];
+    return only(
+      rawOp("DistmisScaleShift", [x, affine.scale, affine.shift, ...waits], {
+        slope: slopeOf(affine),
+        n: { type: "int", value: waits.length },
+      }),
+    );
+  };
+  return {
+    convKernelGradient: (input, side, outer, stride, activated) => {
+      const affine = activated?.affine;
+      if (!fasterFilterGradient) {
+        // The other side is what the backward pass has just come to.
+        const x = activated?.side === "input" && affine ? activate(input, affine, outer) : input;
+        const y = activated?.side === "outer" && affine ? activate(outer, affine, input) : outer;
+        return general.convKernelGradient(x, side, y, stride);
+      }
+      const coefficients = affine ? [affine.scale, affine.shift] : [];
+      return only(
+        rawOp("DistmisConv3DFilterGradient", [input, outer, ...coefficients], {
+          kernel: { type: "int", value: [side, side, side] },
+          stride: { type: "int", value: stride },
+          n: { type: "int", value: coefficients.length },
+          activated: { type: "string", value: activated?.side ?? "none" },
+          ...(affine && { slope: slopeOf(affine) }),
+        }),
+      );
+    },
+    moments: (x) => {
+      const [mean, variance] = rawOp("DistmisMoments", [x], {}, 2) as [Tensor2D, Tensor2D];
+      return { mean, variance };
+    },
+    activate,
+    activationSums: (x, outer, affine, mean) => {
+      const inputs = [x, outer, affine.scale, affine.shift, mean];
+      const [sum, product] = rawOp("DistmisScaleShiftSums", inputs, { slope: slopeOf(affine) }, 2) as [
+        Tensor2D,
+        Tensor2D,
+      ];
+      return { sum, product };
+    },
+    activationGradient: (x, outer, affine, p, q) =>
+      only(
+        rawOp("DistmisScaleShiftGradient", [x, outer, affine.scale, affine.shift, p, q], { slope: slopeOf(affine) }),
+      ),
+  };
+}
