@@ -47,10 +47,11 @@ napi_value Devices(napi_env env, const std::vector<napi_value>&) {
   return out;
 }
 
-// fasterFilterGradient() -> whether DistmisConv3DFilterGradient pays on this processor
-napi_value FasterFilterGradient(napi_env env, const std::vector<napi_value>&) {
+// fasterFilterGradient(in channels, out channels, stride) -> whether DistmisConv3DFilterGradient pays on this processor
+napi_value FasterFilterGradient(napi_env env, const std::vector<napi_value>& args) {
   napi_value out;
-  napi_get_boolean(env, FilterGradientIsFaster(), &out);
+  const bool faster = FilterGradientIsFaster(ToInt(env, args[0]), ToInt(env, args[1]), ToInt(env, args[2]));
+  napi_get_boolean(env, faster, &out);
   return out;
 }
 
@@ -63,7 +64,7 @@ extern "C" NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, n
   std::vector<napi_property_descriptor> methods = distmis::GraphMethods();
   methods.push_back(distmis::Method<distmis::FunctionRemove, 1>("functionRemove"));
   methods.push_back(distmis::Method<distmis::Devices, 0>("devices"));
-  methods.push_back(distmis::Method<distmis::FasterFilterGradient, 0>("fasterFilterGradient"));
+  methods.push_back(distmis::Method<distmis::FasterFilterGradient, 3>("fasterFilterGradient"));
   napi_define_properties(env, made, methods.size(), methods.data());
   return made;
 }

@@ -43,8 +43,8 @@ struct Activation {
 void AddFilterGradient(const Conv3D& conv, const float* input, const float* outer, const Activation* activation,
                        int64_t first, int64_t last, float* gradient);
 
-// Whether this processor is one for which AddFilterGradient is faster than oneDNN: x86-64 with AVX2 but not AVX-512, for
-// which oneDNN has a direct kernel.
-bool FilterGradientIsFaster();
+// Whether AddFilterGradient is faster than oneDNN on this processor: on x86-64 with AVX2, and with AVX-512, for which oneDNN
+// has a direct kernel, where there are too few channels to fill that kernel's vectors of 16.
+bool FilterGradientIsFaster(int64_t in_channels, int64_t out_channels, int64_t stride);
 
 }  // namespace distmis

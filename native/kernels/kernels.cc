@@ -2,6 +2,9 @@
 #include <algorithm>
 #include <cstring>
 #include <vector>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include "channel_affine.h"
 #include "conv3d_filter_gradient.h"
@@ -26,14 +29,43 @@ namespace avx2 {
 }  // namespace avx2
 #pragma GCC pop_options
 
+// Loads and stores of TensorFlow's tensors need no more than AVX2; only the filter gradient, bound by arithmetic, gains.
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,avx512f,avx512vl,avx512dq")
+#define DISTMIS_PAIRS
+namespace avx512 {
+#include "lanes.inc"
+#include "conv3d_filter_gradient.inc"
+}  // namespace avx512
+#undef DISTMIS_PAIRS
+#pragma GCC pop_options
+
 static bool HasAvx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+static bool HasAvx512() { return HasAvx2() && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"); }
 #define DISTMIS_CALL(function, ...) (HasAvx2() ? avx2::function(__VA_ARGS__) : portable::function(__VA_ARGS__))
 
-bool FilterGradientIsFaster() { return HasAvx2() && !__builtin_cpu_supports("avx512f"); }
+bool FilterGradientIsFaster(int64_t in_channels, int64_t out_channels, int64_t stride) {
+  if (HasAvx512()) return stride == 1 && in_channels < 16 && out_channels < 16;
+  return HasAvx2();
+}
+
+void AddFilterGradient(const Conv3D& conv, const float* input, const float* outer, const Activation* activation,
+                       int64_t first, int64_t last, float* gradient) {
+  if (HasAvx512()) {
+    avx512::AddFilterGradient(conv, input, outer, activation, first, last, gradient);
+  } else {
+    DISTMIS_CALL(AddFilterGradient, conv, input, outer, activation, first, last, gradient);
+  }
+}
 #else
 #define DISTMIS_CALL(function, ...) portable::function(__VA_ARGS__)
 
-bool FilterGradientIsFaster() { return false; }
+bool FilterGradientIsFaster(int64_t, int64_t, int64_t) { return false; }
+
+void AddFilterGradient(const Conv3D& conv, const float* input, const float* outer, const Activation* activation,
+                       int64_t first, int64_t last, float* gradient) {
+  portable::AddFilterGradient(conv, input, outer, activation, first, last, gradient);
+}
 #endif
 
 void AddMoments(const float* x, int64_t voxels, int64_t channels, const float* pivot, ChannelSums sums) {
@@ -53,11 +85,6 @@ void AddGradientSums(const float* x, const float* outer, int64_t voxels, int64_t
 void ScaleShiftGradient(const float* x, const float* outer, int64_t voxels, int64_t channels, const float* scale,
                         const float* shift, const float* p, const float* q, float slope, float* inner) {
   DISTMIS_CALL(ScaleShiftGradient, x, outer, voxels, channels, scale, shift, p, q, slope, inner);
-}
-
-void AddFilterGradient(const Conv3D& conv, const float* input, const float* outer, const Activation* activation,
-                       int64_t first, int64_t last, float* gradient) {
-  DISTMIS_CALL(AddFilterGradient, conv, input, outer, activation, first, last, gradient);
 }
 
 }  // namespace distmis

@@ -35,7 +35,7 @@ export interface NativeBinding extends TFJSBinding {
   graphFinish(graph: NativeGraph, name: string, inputs: number[], outputs: number[]): void;
   functionRemove(name: string): void;
   /** Whether the operation DistmisConv3DFilterGradient is faster on this processor than TensorFlow's. */
-  fasterFilterGradient(): boolean;
+  fasterFilterGradient(inChannels: number, outChannels: number, stride: number): boolean;
   devices(): { name: string; type: string }[];
 }
 

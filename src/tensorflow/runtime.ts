@@ -46,7 +46,7 @@ export interface TensorFlow {
    */
   rawOp(name: string, inputs: readonly Tensor[], attributes: Record<string, Attribute>, outputs?: number): Tensor[];
   /** Whether DistmisConv3DFilterGradient (native/kernels) is faster on this processor than TensorFlow's own operation. */
-  readonly fasterFilterGradient: boolean;
+  fasterFilterGradient(inChannels: number, outChannels: number, stride: number): boolean;
   /** For compile() in function.ts. */
   readonly tracing: Tracing;
   readonly backend: NodeJSKernelBackend;
@@ -149,7 +149,7 @@ function load(options: TensorFlowOptions): TensorFlow {
     tf,
     version: binding.TF_Version,
     devices: native.devices(),
-    fasterFilterGradient: native.fasterFilterGradient(),
+    fasterFilterGradient: native.fasterFilterGradient,
     rawOp,
     tracing,
     backend,
