@@ -8,6 +8,7 @@
 
 #include "context.h"
 #include "graph.h"
+#include "kernels/conv3d.h"
 #include "kernels/conv3d_filter_gradient.h"
 #include "napi.h"
 #include "tensorflow/c/c_api.h"
@@ -55,6 +56,13 @@ napi_value FasterFilterGradient(napi_env env, const std::vector<napi_value>& arg
   return out;
 }
 
+// fasterConvolution(out channels) -> whether DistmisConv3D pays on this processor
+napi_value FasterConvolution(napi_env env, const std::vector<napi_value>& args) {
+  napi_value out;
+  napi_get_boolean(env, ConvolveIsFaster(ToInt(env, args[0])), &out);
+  return out;
+}
+
 }  // namespace
 }  // namespace distmis
 
@@ -65,6 +73,7 @@ extern "C" NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, n
   methods.push_back(distmis::Method<distmis::FunctionRemove, 1>("functionRemove"));
   methods.push_back(distmis::Method<distmis::Devices, 0>("devices"));
   methods.push_back(distmis::Method<distmis::FasterFilterGradient, 3>("fasterFilterGradient"));
+  methods.push_back(distmis::Method<distmis::FasterConvolution, 1>("fasterConvolution"));
   napi_define_properties(env, made, methods.size(), methods.data());
   return made;
 }

@@ -7,35 +7,9 @@
 
 #include <cstdint>
 
+#include "conv3d.h"
+
 namespace distmis {
-
-struct Conv3D {
-  int64_t batch;
-  // X, Y, Z of the convolution's input and output.
-  int64_t in[3], out[3];
-  int64_t in_channels, out_channels;
-  int64_t kernel[3];
-  // One for all axes.
-  int64_t stride;
-  // Zeros before the first voxel of each axis.
-  int64_t padding[3];
-
-  int64_t OutputRows() const { return batch * out[0] * out[1]; }
-  // Whole vectors.
-  int64_t PaddedOutChannels() const { return (out_channels + 7) / 8 * 8; }
-  // Values in a buffer for AddFilterGradient.
-  int64_t PaddedKernelSize() const {
-    return kernel[0] * kernel[1] * kernel[2] * in_channels * PaddedOutChannels();
-  }
-};
-
-// Applied to what is read: z = scale * x + shift, then z where z > 0, else slope * z. So an activation need not be kept for
-// the backward pass when what it was computed from is. Scale and shift: one for each sample and channel.
-struct Activation {
-  const float* scale;
-  const float* shift;
-  float slope;
-};
 
 // Adds to `gradient`, (kernel X, Y, Z, in, padded out), what the output rows [first, last) contribute; a row is one
 // (batch, X, Y). `input` is (batch, X, Y, Z, in), `outer`, the gradient with respect to the output, (batch, X, Y, Z, out);

@@ -52,26 +52,28 @@ export function layers(runtime: TensorFlow, { norm: kind, groups }: Pick<ModelCo
 
   /** A layer with a kernel, whose input may be pending. */
   interface Convolution {
-    apply(x: Tensor5D, kernel: Tensor5D): Tensor5D;
+    /** With an affine, of the activation of x. */
+    apply(x: Tensor5D, kernel: Tensor5D, affine?: ChannelAffine): Tensor5D;
     kernelGradient(x: Tensor5D, kernel: Tensor5D, outer: Tensor5D, affine?: ChannelAffine): Tensor5D;
     inputGradient(x: Tensor5D, kernel: Tensor5D, outer: Tensor5D): Tensor5D;
   }
   const side = (kernel: Tensor5D) => kernel.shape[0];
   const plain: Convolution = {
-    apply: (x, kernel) => ops.conv(x, kernel, 1),
+    apply: (x, kernel, affine) => ops.conv([x], kernel, 1, affine),
     kernelGradient: (x, kernel, outer, affine) =>
       ops.convKernelGradient(x, side(kernel), outer, 1, affine && { side: "input", affine }),
     inputGradient: (x, kernel, outer) => ops.convInputGradient(x.shape, kernel, outer, 1),
   };
   // The gradient of a convolution from large to small: its own gradients are that convolution's.
   const transposed: Convolution = {
-    apply: (x, kernel) => {
+    apply: (x, kernel, affine) => {
       const [n, a, b, c] = x.shape;
-      return ops.convInputGradient([n, 2 * a, 2 * b, 2 * c, kernel.shape[3]], kernel, x, 2);
+      const activated = affine ? ops.activate(x, affine) : x;
+      return ops.convInputGradient([n, 2 * a, 2 * b, 2 * c, kernel.shape[3]], kernel, activated, 2);
     },
     kernelGradient: (x, kernel, outer, affine) =>
       ops.convKernelGradient(outer, side(kernel), x, 2, affine && { side: "outer", affine }),
-    inputGradient: (_, kernel, outer) => ops.conv(outer, kernel, 2),
+    inputGradient: (_, kernel, outer) => ops.conv([outer], kernel, 2),
   };
 
   function convolved(layer: Convolution, x: Signal, kernel: Tensor5D): Tensor5D {
@@ -98,7 +100,6 @@ export function layers(runtime: TensorFlow, { norm: kind, groups }: Pick<ModelCo
       const filter = layer && (rest.at(-1) as Tensor5D);
       const given = { ...norm, scale, offset };
       const { statistics, affine, mean, inverse } = forward(input, given);
-      const activated = ops.activate(input, affine);
       if (statistics) {
         // keep: these leave the gradient's scope by a side door.
         onStatistics?.({ mean: tf.keep(statistics.mean), variance: tf.keep(statistics.variance) });
@@ -107,7 +108,7 @@ export function layers(runtime: TensorFlow, { norm: kind, groups }: Pick<ModelCo
       const small = [affine.scale, affine.shift, mean, inverse, ...(mask ? [mask] : [])];
       save([input, ...small, ...(scale ? [scale] : []), ...(filter ? [filter] : [])]);
       return {
-        value: layer && filter ? layer.apply(activated, filter) : activated,
+        value: layer && filter ? layer.apply(input, filter, affine) : ops.activate(input, affine),
         gradFunc: (dy: Tensor, saved: Tensor[]) => {
           const take = <T extends Tensor>() => saved.shift() as T;
           const x = take<Tensor5D>();
@@ -138,7 +139,7 @@ export function layers(runtime: TensorFlow, { norm: kind, groups }: Pick<ModelCo
     const [a, b, kernel] = args as Tensor5D[] as [Tensor5D, Tensor5D, Tensor5D];
     save([a, b, kernel]);
     return {
-      value: ops.conv(tf.concat([a, b], 4), kernel, 1),
+      value: ops.conv([a, b], kernel, 1),
       gradFunc: (dy: Tensor, saved: Tensor[]) => {
         const [first, second, w] = saved as [Tensor5D, Tensor5D, Tensor5D];
         const outer = dy as Tensor5D;

@@ -19,8 +19,11 @@ export interface ChannelAffine {
 export type ActivatedSide = "input" | "outer";
 
 export interface Primitives {
-  /** Zero padding to the same size, divided by the stride. Kernel [k, k, k, in, out]. */
-  conv(x: Tensor5D, kernel: Tensor5D, stride: number): Tensor5D;
+  /**
+   * Zero padding to the same size, divided by the stride. Kernel [k, k, k, in, out]. Of several inputs the channels follow
+   * each other; with an affine, of one input, the activation is convolved.
+   */
+  conv(inputs: readonly Tensor5D[], kernel: Tensor5D, stride: number, affine?: ChannelAffine): Tensor5D;
   /** Gradient of `conv` with respect to its input of this shape; with stride 2, the transposed convolution. */
   convInputGradient(shape: readonly number[], kernel: Tensor5D, outer: Tensor5D, stride: number): Tensor5D;
   /**
@@ -55,8 +58,12 @@ const float: Attribute = { type: "type", value: "float32" };
 export function primitives(runtime: TensorFlow): Primitives {
   const general = composed(runtime);
   const onGpu = runtime.devices.some(({ type }) => type === "GPU");
-  return onGpu ? general : { ...general, ...native(runtime, general) };
+  return onGpu ? general : native(runtime, general);
 }
+
+/** Whether a convolution has another one as its input's gradient, by the mirrored kernel: oneDNN's own takes longer. */
+const isOrdinary = (kernel: Tensor5D, stride: number) => stride === 1 && kernel.shape[0] % 2 === 1;
+const mirrored = (kernel: Tensor5D): Tensor5D => kernel.reverse([0, 1, 2]).transpose<Tensor5D>([0, 1, 2, 4, 3]);
 
 const only = <T extends Tensor>(tensors: Tensor[]): T => tensors[0] as T;
 
@@ -84,13 +91,13 @@ export function composed({ tf, rawOp }: TensorFlow): Primitives {
   };
 
   const own: Primitives = {
-    conv: (x, kernel, stride) => only(rawOp("Conv3D", [x, kernel], attributes(stride))),
+    conv: (inputs, kernel, stride, affine) => {
+      const joined = inputs.length === 1 ? (inputs[0] as Tensor5D) : tf.concat([...inputs], 4);
+      const x = affine ? own.activate(joined, affine) : joined;
+      return only(rawOp("Conv3D", [x, kernel], attributes(stride)));
+    },
     convInputGradient: (shape, kernel, outer, stride) => {
-      // With stride 1 and an odd side it is a convolution with the mirrored kernel, which oneDNN runs twice as fast.
-      if (stride === 1 && kernel.shape[0] % 2 === 1) {
-        const mirrored = kernel.reverse([0, 1, 2]).transpose<Tensor5D>([0, 1, 2, 4, 3]);
-        return only(rawOp("Conv3D", [outer, mirrored], attributes(1)));
-      }
+      if (isOrdinary(kernel, stride)) return own.conv([outer], mirrored(kernel), 1);
       return only(
         rawOp("Conv3DBackpropInputV2", [sizes(shape), kernel, outer], {
           ...attributes(stride),
@@ -131,7 +138,7 @@ export function composed({ tf, rawOp }: TensorFlow): Primitives {
 }
 
 /** With the kernels of native/kernels. */
-function native({ rawOp, fasterFilterGradient }: TensorFlow, general: Primitives): Partial<Primitives> {
+function native({ rawOp, fasterFilterGradient, fasterConvolution }: TensorFlow, general: Primitives): Primitives {
   const slopeOf = ({ slope }: ChannelAffine): Attribute => ({ type: "float", value: slope });
   const activate: Primitives["activate"] = (x, affine, after) => {
     const waits = after ? [after] : [];
@@ -142,7 +149,25 @@ function native({ rawOp, fasterFilterGradient }: TensorFlow, general: Primitives
       }),
     );
   };
-  return {
+  const own: Primitives = {
+    conv: (inputs, kernel, stride, affine) => {
+      if (!isOrdinary(kernel, stride) || !fasterConvolution(kernel.shape[4])) {
+        const given = affine ? inputs.map((x) => activate(x, affine)) : inputs;
+        return general.conv(given, kernel, stride);
+      }
+      const coefficients = affine ? [affine.scale, affine.shift] : [];
+      return only(
+        rawOp("DistmisConv3D", [...inputs, kernel, ...coefficients], {
+          m: { type: "int", value: inputs.length },
+          n: { type: "int", value: coefficients.length },
+          ...(affine && { slope: slopeOf(affine) }),
+        }),
+      );
+    },
+    convInputGradient: (shape, kernel, outer, stride) =>
+      isOrdinary(kernel, stride)
+        ? own.conv([outer], mirrored(kernel), 1)
+        : general.convInputGradient(shape, kernel, outer, stride),
     convKernelGradient: (input, side, outer, stride, activated) => {
       const affine = activated?.affine;
       if (!fasterFilterGradient(input.shape[4], outer.shape[4], stride)) {
@@ -180,4 +205,5 @@ function native({ rawOp, fasterFilterGradient }: TensorFlow, general: Primitives
         rawOp("DistmisScaleShiftGradient", [x, outer, affine.scale, affine.shift, p, q], { slope: slopeOf(affine) }),
       ),
   };
+  return own;
 }

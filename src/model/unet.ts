@@ -154,7 +154,9 @@ export function unet(runtime: TensorFlow, config: ModelConfig, channels: number,
     }
     const logits = layer.bias(layer.conv(x, take("output.kernel")), take("output.bias"));
     const inOrder = statistics.map(({ name }) => updated.get(name)).filter((value) => value !== undefined);
-    return { logits, statistics: inOrder.length > 0 ? tf.concat1d(inOrder) : moving };
+    const moved = inOrder.length > 0 ? tf.concat1d(inOrder) : moving;
+    tf.dispose(inOrder);
+    return { logits, statistics: moved };
   }
 
   return { outputs, parameters, statistics, apply };

@@ -36,6 +36,8 @@ export interface NativeBinding extends TFJSBinding {
   functionRemove(name: string): void;
   /** Whether the operation DistmisConv3DFilterGradient is faster on this processor than TensorFlow's. */
   fasterFilterGradient(inChannels: number, outChannels: number, stride: number): boolean;
+  /** Whether the operation DistmisConv3D is faster on this processor than TensorFlow's. */
+  fasterConvolution(outChannels: number): boolean;
   devices(): { name: string; type: string }[];
 }
 

@@ -47,6 +47,8 @@ export interface TensorFlow {
   rawOp(name: string, inputs: readonly Tensor[], attributes: Record<string, Attribute>, outputs?: number): Tensor[];
   /** Whether DistmisConv3DFilterGradient (native/kernels) is faster on this processor than TensorFlow's own operation. */
   fasterFilterGradient(inChannels: number, outChannels: number, stride: number): boolean;
+  /** Whether DistmisConv3D (native/kernels) is faster on this processor than TensorFlow's own operation. */
+  fasterConvolution(outChannels: number): boolean;
   /** For compile() in function.ts. */
   readonly tracing: Tracing;
   readonly backend: NodeJSKernelBackend;
@@ -150,6 +152,7 @@ function load(options: TensorFlowOptions): TensorFlow {
     version: binding.TF_Version,
     devices: native.devices(),
     fasterFilterGradient: native.fasterFilterGradient,
+    fasterConvolution: native.fasterConvolution,
     rawOp,
     tracing,
     backend,
