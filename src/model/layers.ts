@@ -110,7 +110,9 @@ export function layers(runtime: TensorFlow, { norm: kind, groups }: Pick<ModelCo
       return {
         value: layer && filter ? layer.apply(input, filter, affine) : ops.activate(input, affine),
         gradFunc: (dy: Tensor, saved: Tensor[]) => {
-          const take = <T extends Tensor>() => saved.shift() as T;
+          // tfjs disposes of what is in `saved` afterwards.
+          const left = [...saved];
+          const take = <T extends Tensor>() => left.shift() as T;
           const x = take<Tensor5D>();
           const known = { scale: take(), shift: take(), slope } as ChannelAffine;
           const at = { affine: known, mean: take(), inverse: take() } as Parameters<typeof backward>[3];
