@@ -1,2 +1,2 @@
 /** Random changes to training volumes, reproducible by seed. */
-export { augmentedSource, trainingShape } from "./source.ts";
+export { type AugmentedSource, augmentedSource, trainingShape } from "./source.ts";

@@ -3,7 +3,8 @@ import type { AugmentationConfig } from "../config/index.ts";
 import type { Volume } from "../data/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import type { VolumeSource } from "../trainer/volumes.ts";
-import { augment, withPreset } from "./augment.ts";
+import { withPreset } from "./augment.ts";
+import { type AugmentThread, ahead, startAugmentThread } from "./prefetch.ts";
 
 /**
  * The shape [X, Y, Z, C] of the volumes that training gets.
@@ -25,15 +26,34 @@ export function trainingShape(
   return [...crop, channels];
 }
 
-/** `source` with its shuffled volumes augmented; those in order stay as they are. Without an augmentation the source itself. */
-export function augmentedSource(source: VolumeSource, augmentation: AugmentationConfig | undefined): VolumeSource {
-  if (!augmentation) return source;
+export interface AugmentedSource extends VolumeSource {
+  /** Ends the thread that augments, if there is one. */
+  close(): Promise<void>;
+}
+
+/**
+ * `source` with its shuffled volumes augmented; those in order stay as they are. Without an augmentation the source itself.
+ * @param count volumes that are made ahead of the one that is used: a batch
+ */
+export function augmentedSource(
+  source: VolumeSource,
+  augmentation: AugmentationConfig | undefined,
+  count: number,
+): AugmentedSource {
+  if (!augmentation) return { ...source, close: async () => {} };
   const config = withPreset(augmentation);
+  let thread: AugmentThread | null = null;
   return {
     size: source.size,
     inOrder: source.inOrder,
-    shuffled: async function* (seed, epoch) {
-      for await (const volume of source.shuffled(seed, epoch)) yield augment(volume, config, seed, epoch);
+    shuffled: (seed, epoch) => {
+      thread ??= startAugmentThread();
+      const { augment } = thread;
+      return ahead(source.shuffled(seed, epoch), count, (volume) => augment(volume, config, seed, epoch));
+    },
+    close: async () => {
+      await thread?.close();
+      thread = null;
     },
   };
 }

@@ -54,7 +54,7 @@ async function run(trial: TrialContext): Promise<TrialResult> {
   const budget = config.data.cache_gigabytes * GIBI;
   const open = (split: "train" | "valid") => openVolumes(config.data?.dir ?? "", info, split, trial.shared, budget);
   const [plain, validation] = [await open("train"), await open("valid")];
-  const training = augmentedSource(plain, config.train.augmentation);
+  const training = augmentedSource(plain, config.train.augmentation, config.train.batch_size_per_replica);
   if (training.size === 0) throw new DistmisError("DATA_INVALID", `${config.data.dir}: the training split is empty`);
   const channels = await checkShape(training, config);
 
@@ -101,6 +101,7 @@ async function run(trial: TrialContext): Promise<TrialResult> {
     runtime.tf.dispose(flatten(progress.state));
     steps.train.dispose();
     steps.evaluate.dispose();
+    await training.close();
   }
 }
 
