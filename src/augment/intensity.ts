@@ -78,7 +78,8 @@ export function applyGamma(image: Float32Array, channels: number, config: Sectio
     if (!(span > 0)) continue;
     for (let i = channel; i < image.length; i += channels) {
       const unit = (sign * (image[i] as number) - low) / span;
-      image[i] = sign * (low + span * unit ** exponent);
+      // unit ** exponent takes twice as long; of 0 the logarithm is -Infinity and the result 0.
+      image[i] = sign * (low + span * Math.exp(exponent * Math.log(unit)));
     }
     if (config.retain_statistics) setStatistics(image, channels, channel, before);
   }
