@@ -1,4 +1,5 @@
 /** Experiments: their schema, their files, and the configurations of their trials. */
+export { type AugmentationConfig, augmentationSchema } from "./augmentation.ts";
 export { type Difference, describeDifference, differences } from "./difference.ts";
 export { DISTMIS_SPACE } from "./flat.ts";
 export { defineExperiment, type LoadOptions, loadExperiment } from "./load.ts";

@@ -3,6 +3,7 @@
  * in DistMIS's own files; unknown keys are refused (see load.ts).
  */
 import { z } from "zod";
+import { augmentationSchema } from "./augmentation.ts";
 
 const fraction = z.number().gt(0).lt(1);
 
@@ -78,6 +79,7 @@ export const trainSchema = z.strictObject({
   epsilon: z.number().gt(0).default(1e-7).describe("Adam's guard against division by zero."),
   amsgrad: z.boolean().default(false).describe("Adam with the largest second moment so far (AMSGrad)."),
   seed: z.int().min(0).max(0x7fffffff).default(1).describe("Seed of the initial weights and of the shuffling."),
+  augmentation: augmentationSchema.optional().describe("Random changes to the training volumes; none unless named."),
   debug: z.boolean().default(false).describe("Log every step."),
 });
 

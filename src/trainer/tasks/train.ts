@@ -2,6 +2,7 @@
 import fs from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
+import { augmentedSource, trainingShape } from "../../augment/index.ts";
 import type { TrialConfig } from "../../config/index.ts";
 import { type DatasetInfo, readInfo } from "../../data/index.ts";
 import { DistmisError, messageOf } from "../../errors/index.ts";
@@ -52,7 +53,8 @@ async function run(trial: TrialContext): Promise<TrialResult> {
   const info = await readInfo(config.data.dir);
   const budget = config.data.cache_gigabytes * GIBI;
   const open = (split: "train" | "valid") => openVolumes(config.data?.dir ?? "", info, split, trial.shared, budget);
-  const [training, validation] = [await open("train"), await open("valid")];
+  const [plain, validation] = [await open("train"), await open("valid")];
+  const training = augmentedSource(plain, config.train.augmentation, config.train.batch_size_per_replica);
   if (training.size === 0) throw new DistmisError("DATA_INVALID", `${config.data.dir}: the training split is empty`);
   const channels = await checkShape(training, config);
 
@@ -99,19 +101,23 @@ async function run(trial: TrialContext): Promise<TrialResult> {
     runtime.tf.dispose(flatten(progress.state));
     steps.train.dispose();
     steps.evaluate.dispose();
+    await training.close();
   }
 }
 
 /** Channels of the images, after a check that the network can halve them. */
 async function checkShape(source: VolumeSource, config: TrialConfig): Promise<number> {
   for await (const volume of source.inOrder()) {
-    const [x, y, z, channels] = volume.imageShape;
+    const [x, y, z, channels] = trainingShape(volume.imageShape, config.train.augmentation);
     const divisor = 2 ** config.model.depth;
     if ([x, y, z].every((side) => side % divisor === 0)) return channels;
     throw new DistmisError(
       "CONFIG_INVALID",
-      `model.depth: ${config.model.depth} needs sides divisible by ${divisor}, but the volumes of ${config.data?.dir} are ${x} x ${y} x ${z}: ` +
-        `write them with \`distmis tfrecord --reshape auto --divisor ${divisor}\`, or choose a smaller depth`,
+      `model.depth: ${config.model.depth} needs sides divisible by ${divisor}, but ` +
+        (config.train.augmentation?.crop
+          ? `train.augmentation.crop.shape is ${x} x ${y} x ${z}: choose other sides or a smaller depth`
+          : `the volumes of ${config.data?.dir} are ${x} x ${y} x ${z}: ` +
+            `write them with \`distmis tfrecord --reshape auto --divisor ${divisor}\`, or choose a smaller depth`),
     );
   }
   return 0;

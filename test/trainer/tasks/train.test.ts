@@ -81,6 +81,39 @@ test("a trial that was stopped and continued reports what an undisturbed one doe
   assert.equal(trainTask.leftovers?.(), null);
 });
 
+const augmentation = {
+  crop: { shape: [16, 16, 16] },
+  rotation: { probability: 0.5 },
+  scaling: { probability: 0.5 },
+  flip: {},
+  gaussian_noise: { probability: 0.5 },
+  intensity: { probability: 0.5 },
+  gamma: { probability: 0.5 },
+} satisfies NonNullable<ExperimentInput["train"]>["augmentation"];
+
+test("with augmentation, too, a continued trial reports what an undisturbed one does, to the last bit", async () => {
+  const config = trialConfig({ epochs: 3, augmentation });
+  const whole = trialIn("augmented", config);
+  await trainTask.run(whole.trial);
+  const first = trialIn("augmented-parts", config, { stopAfter: 1 });
+  assert.equal((await trainTask.run(first.trial)).stopped, true);
+  const second = trialIn("augmented-parts", config);
+  await trainTask.run(second.trial);
+  assert.deepEqual(metricsOf([...first.reports, ...second.reports]), metricsOf(whole.reports));
+  const plain = trialIn("not-augmented", trialConfig({ epochs: 1 }));
+  await trainTask.run(plain.trial);
+  assert.notEqual(plain.reports[0]?.metrics.loss, whole.reports[0]?.metrics.loss);
+});
+
+test("the crop, not the volume, must be what the network can halve", async () => {
+  const crop = (shape: [number, number, number]) => trialConfig({ epochs: 1, augmentation: { crop: { shape } } });
+  await assert.rejects(
+    trainTask.run(trialIn("odd-crop", crop([16, 14, 16])).trial),
+    /model\.depth: 2 needs sides divisible by 4, but train\.augmentation\.crop\.shape is 16 x 14 x 16/,
+  );
+  await assert.rejects(trainTask.run(trialIn("large-crop", crop([16, 24, 20])).trial), /crop\.shape: expected at most/);
+});
+
 test("a damaged last checkpoint is said and the best one is taken", async () => {
   const config = trialConfig({ epochs: 2 });
   const { trial, folder } = trialIn("damaged", config);
