@@ -53,6 +53,12 @@ export async function inTurn<K extends string>(sides: Record<K, Side>, rounds: n
   return samples;
 }
 
+/** Median of all measured repetitions of a side. */
+export const seconds = (side: readonly Sample[]): number => median(side.flatMap((sample) => sample.seconds));
+
+/** Largest peak of a side, in MB. */
+export const memory = (side: readonly Sample[]): number => Math.max(...side.map((sample) => sample.peakMegabytes));
+
 /** Ours against a peer. */
 export function compared(bench: string, name: string, ours: number, peer: number, unit: string): Result {
   return { bench, case: name, ours, peer, ratio: ours / peer, unit };

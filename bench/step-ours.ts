@@ -1,15 +1,11 @@
 /** Our side of the step benchmark: prints the seconds of each step and the peak memory. Argument: the case as JSON. */
 import type { Tensor5D } from "@tensorflow/tfjs-node-gpu";
-import { z } from "zod";
 import { experimentSchema } from "../src/config/index.ts";
 import { initialState, trainingStep, unet } from "../src/model/index.ts";
 import { flatten, loadTensorFlow } from "../src/tensorflow/index.ts";
+import { stepCase } from "./step-case.ts";
 
-const WARM_UP = 3;
-
-const { side, batch, norm, steps, threads } = z
-  .object({ side: z.int(), batch: z.int(), norm: z.string(), steps: z.int(), threads: z.int() })
-  .parse(JSON.parse(process.argv[2] ?? ""));
+const { shape, batch, norm, steps, warmUp, threads } = stepCase(process.argv[2] ?? "");
 const runtime = loadTensorFlow({ threads });
 const { tf } = runtime;
 const { model, train } = experimentSchema.parse({
@@ -20,13 +16,17 @@ const { model, train } = experimentSchema.parse({
 });
 const network = unet(runtime, model, 4, 1);
 const step = trainingStep(runtime, network, train);
-const images = tf.randomNormal([batch, side, side, side, 4], 0, 1, "float32", 1) as Tensor5D;
+const images = tf.randomNormal([batch, ...shape, 4], 0, 1, "float32", 1) as Tensor5D;
 const truth = tf.tidy(
-  () => tf.randomUniform([batch, side, side, side, 1], 0, 1, "float32", 2).less(0.1).toFloat() as Tensor5D,
+  () =>
+    tf
+      .randomUniform([batch, ...shape, 1], 0, 1, "float32", 2)
+      .less(0.1)
+      .toFloat() as Tensor5D,
 );
 let state = initialState(runtime, network, train);
 const seconds: number[] = [];
-for (let index = 1; index <= WARM_UP + steps; index++) {
+for (let index = 1; index <= warmUp + steps; index++) {
   const start = performance.now();
   const [learningRate, count] = [tf.scalar(train.learning_rate), tf.scalar(index)];
   const seed = tf.tensor1d([train.seed, index], "int32");
@@ -34,6 +34,6 @@ for (let index = 1; index <= WARM_UP + steps; index++) {
   result.loss.dataSync();
   tf.dispose([...flatten(state), learningRate, count, seed, result.loss]);
   state = result.state;
-  if (index > WARM_UP) seconds.push((performance.now() - start) / 1000);
+  if (index > warmUp) seconds.push((performance.now() - start) / 1000);
 }
 console.log(JSON.stringify({ seconds, peakMegabytes: process.resourceUsage().maxRSS / 1000 }));

@@ -14,12 +14,10 @@ import numpy as np
 
 import tensorflow as tf
 
-WARM_UP = 3
-
 case = json.loads(sys.argv[1])
 tf.config.threading.set_intra_op_parallelism_threads(case["threads"])
 tf.config.threading.set_inter_op_parallelism_threads(case["threads"])
-side, batch = case["side"], case["batch"]
+shape, batch = case["shape"], case["batch"]
 
 
 def block(x, filters):
@@ -38,7 +36,7 @@ def dice_loss(truth, probabilities):
     return 1 - (2 * common + 0.01) / (tf.reduce_sum(truth) + tf.reduce_sum(probabilities) + 0.01)
 
 
-inputs = keras.Input((side, side, side, 4))
+inputs = keras.Input((*shape, 4))
 x, skips = inputs, []
 for level in range(3):
     x = block(x, 8 * 2**level)
@@ -52,13 +50,13 @@ model = keras.Model(inputs, keras.layers.Conv3D(1, 3, padding="same", activation
 model.compile(optimizer=keras.optimizers.Adam(1e-3, amsgrad=True), loss=dice_loss)
 
 random = np.random.default_rng(1)
-images = tf.constant(random.standard_normal((batch, side, side, side, 4), dtype=np.float32))
-truth = tf.constant((random.random((batch, side, side, side, 1)) < 0.1).astype(np.float32))
+images = tf.constant(random.standard_normal((batch, *shape, 4), dtype=np.float32))
+truth = tf.constant((random.random((batch, *shape, 1)) < 0.1).astype(np.float32))
 seconds = []
-for index in range(WARM_UP + case["steps"]):
+for index in range(case["warmUp"] + case["steps"]):
     start = time.perf_counter()
     model.train_on_batch(images, truth)
-    if index >= WARM_UP:
+    if index >= case["warmUp"]:
         seconds.append(time.perf_counter() - start)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 print(json.dumps({"seconds": seconds, "peakMegabytes": peak}))
