@@ -14,7 +14,7 @@ from pathlib import Path
 from distmis_shim import guard, ray_environment
 
 # For gangs to end and Ray to stop; then whatever is left dies with this process.
-_END_SECONDS = 8.0
+_END_SECONDS = 8
 
 
 def _arguments() -> argparse.Namespace:
@@ -42,9 +42,8 @@ class _Ending:
     def ask(self) -> None:
         if not self._asked.is_set():
             self._asked.set()
-            timer = threading.Timer(_END_SECONDS, os._exit, args=[1])
-            timer.daemon = True
-            timer.start()
+            # By default SIGALRM ends the process, even one in which no Python thread runs any more.
+            signal.alarm(_END_SECONDS)
         if self._loop and self._wake:
             self._loop.call_soon_threadsafe(self._wake.set)
 
@@ -81,6 +80,9 @@ async def _serve(arguments: argparse.Namespace, address: str, ending: _Ending, t
 
 def main() -> int:
     arguments = _arguments()
+    # A terminal sends Ctrl-C to the parent too, and that decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    guard.enter()
     # Standard output is the parent's for one line; whatever else is printed goes where errors go.
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -88,9 +90,6 @@ def main() -> int:
     def tell(what: dict) -> None:
         print(json.dumps(what), file=answer, flush=True)
 
-    # A terminal sends Ctrl-C to the parent too, and that decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    guard.start()
     ending = _Ending()
     _watch_parent(ending)
     ray_environment.prepare(own_ray=arguments.ray_address is None)

@@ -43,13 +43,27 @@ def marked(mark: str) -> dict[int, str]:
     return found
 
 
+def is_alive(pid: int) -> bool:
+    """Neither gone nor a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except OSError:
+        return False
+
+
+def only_child(pid: int) -> int:
+    [child] = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(child)
+
+
 def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def environment(mark: str) -> dict[str, str]:
     env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    env.update({MARK: mark, "PYTHONPATH": str(SHIM_ROOT), "RAY_USAGE_STATS_ENABLED": "0"})
+    # Ray's processes write their titles over their environment, and so over the mark, unless SPT_NOENV is set.
+    env.update({MARK: mark, "SPT_NOENV": "1", "PYTHONPATH": str(SHIM_ROOT), "RAY_USAGE_STATS_ENABLED": "0"})
     return env
 
 
@@ -70,6 +84,12 @@ class Shim:
             env=environment(self.mark) | (env or {}),
         )
         self.channel: grpc.aio.Channel | None = None
+
+    def processes(self) -> dict[str, int]:
+        """Those that distmis_shim.guard tells of, when they all are there."""
+        front = self.process.pid
+        guard = only_child(front)
+        return {"front": front, "guard": guard, "shim": only_child(guard)}
 
     async def answer(self) -> dict:
         line = await asyncio.to_thread(self.process.stdout.readline)

@@ -5,18 +5,23 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import grpc
 import pytest
 from distmis_shim.contract import pb, pb_grpc
-from harness import RunningGang, Shim, environment, gang, marked, trainer, until
+from harness import RunningGang, Shim, environment, gang, is_alive, marked, trainer, until
 
 
-@pytest.mark.parametrize("way", ["kill -9", "SIGTERM", "end of input"])
-async def test_nothing_survives(way):
+def _daemons(shim: Shim) -> set[int]:
+    """Its processes, but for workers without work, which come and go."""
+    return {pid for pid, command in marked(shim.mark).items() if not command.startswith("ray::IDLE")}
+
+
+@pytest.mark.parametrize("way", ["kill -9 front", "kill -9 guard", "kill -9 shim", "SIGTERM", "end of input"])
+async def test_nothing_survives(way, local):
+    others = _daemons(local)
     shim = Shim("--num-cpus", "2", "--num-gpus", "0")
     try:
         await shim.connect()
@@ -26,26 +31,43 @@ async def test_nothing_survives(way):
         [secret] = _secrets(marked(shim.mark))
         assert len(secret) == 64
         assert not [command for command in map(_whole_command_line, marked(shim.mark)) if secret in command]
-        async with RunningGang(shim.stub, gang(), trainer("echo")) as running:
+        async with RunningGang(shim.stub, gang(), trainer("ends", "left-behind")) as running:
             await running.placed()
+            while not running.output.get(0, b"").endswith(b"\n"):
+                await running.next()
+            left_behind = int(running.output[0])
+            assert is_alive(left_behind)
+            assert left_behind not in marked(shim.mark)
             assert len(marked(shim.mark)) > 5
-            began = time.monotonic()
-            if way == "kill -9":
-                shim.process.kill()
-            elif way == "SIGTERM":
+            if way == "SIGTERM":
                 shim.process.terminate()
-            else:
+            elif way == "end of input":
                 shim.process.stdin.close()
-            if way == "kill -9":
+            else:
+                os.kill(shim.processes()[way.removeprefix("kill -9 ")], signal.SIGKILL)
+            if way.startswith("kill -9"):
                 with pytest.raises(grpc.aio.AioRpcError):
                     await running.ended()
             else:
                 assert (await running.ended()).cause == pb.GANG_END_CAUSE_SHUTDOWN
-            await until(lambda: not marked(shim.mark), 10, "end of all processes")
-            assert time.monotonic() - began < 10
-        if way != "kill -9":
-            assert shim.process.wait(1) == 0
+            await until(lambda: not marked(shim.mark) and not is_alive(left_behind), 10, "end of all processes")
+        # It ends last, and as the shim did.
+        assert shim.process.wait(1) == (-signal.SIGKILL if way.startswith("kill -9") else 0)
+        if not way.startswith("kill -9"):
             assert not shim.socket.exists()
+        assert others <= _daemons(local)
+    finally:
+        await shim.close()
+
+
+# Processes that are there when it is killed: from before its guard up to Ray's helpers.
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 6, 8, 10])
+async def test_nothing_survives_a_kill_while_it_starts(count):
+    shim = Shim("--num-cpus", "2", "--num-gpus", "0")
+    try:
+        await until(lambda: len(marked(shim.mark)) >= count, 30, f"{count} processes")
+        shim.process.kill()
+        await until(lambda: not marked(shim.mark), 10, "end of all processes")
     finally:
         await shim.close()
 

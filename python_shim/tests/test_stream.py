@@ -75,12 +75,12 @@ async def test_a_client_that_does_not_read_stops_the_trainer(local):
 
             # Unchanged for a second.
             await until(stalled, 20, "stall of the trainer")
-            before = resident_bytes(local.process.pid), resident_bytes(worker.actor_pid)
+            before = resident_bytes(local.processes()["shim"]), resident_bytes(worker.actor_pid)
             stuck = counter.stat().st_size
             assert stuck * 65536 < 8 * MIB
             # It goes on when the client does.
             await running.read(stuck * 65536 + 16 * MIB)
-            after = resident_bytes(local.process.pid), resident_bytes(worker.actor_pid)
+            after = resident_bytes(local.processes()["shim"]), resident_bytes(worker.actor_pid)
             assert after[0] - before[0] < 32 * MIB
             assert after[1] - before[1] < 32 * MIB
 

@@ -32,7 +32,8 @@ function distmis(args: string[]): Command {
     {
       cwd: folder,
       detached: true,
-      env: { ...process.env, DISTMIS_TEST_MARK: mark.split("=")[1] },
+      // SPT_NOENV: else Ray's processes write their titles over their environment, and so over the mark.
+      env: { ...process.env, DISTMIS_TEST_MARK: mark.split("=")[1], SPT_NOENV: "1" },
       stdio: ["ignore", "pipe", "pipe"],
     },
   );

@@ -13,6 +13,8 @@ export interface Mark {
 export function markChildren(): Mark {
   const mark = `${NAME}=${randomUUID()}`;
   process.env[NAME] = mark.slice(NAME.length + 1);
+  // Else Ray's processes write their titles over their environment, and so over the mark.
+  process.env.SPT_NOENV = "1";
   return {
     processes() {
       return fs.readdirSync("/proc").flatMap((pid) => {

@@ -24,6 +24,12 @@ elif how == "stays":
     os.write(3, b"up")
     while True:
         time.sleep(1000)
+elif how == "left-behind":
+    # A child with a session of its own and nothing in its environment.
+    child = subprocess.Popen(["/usr/bin/env", "sleep", "1000"], start_new_session=True, env={})
+    os.write(3, b"%d\n" % child.pid)
+    while True:
+        time.sleep(1000)
 elif how == "eats":
     eaten = []
     while True:
