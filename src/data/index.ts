@@ -13,9 +13,9 @@ export {
   preprocessLabel,
 } from "./preprocess.ts";
 export { readSplit, type Volume } from "./read-split.ts";
-export { type Preprocessing, preprocessingSchema } from "./recipe.ts";
-export { restoreLabel, restoreProbabilities } from "./restore.ts";
-export { DEFAULT_SPLIT, SPLITS, type Split, type SplitRatios } from "./split.ts";
+export { classValues, type LabelMode, type Preprocessing, preprocessingSchema } from "./recipe.ts";
+export { restoreClasses, restoreLabel, restoreProbabilities } from "./restore.ts";
+export { DEFAULT_SPLIT, type Fold, SPLITS, type Split, type SplitRatios } from "./split.ts";
 export { channelsLast } from "./transpose.ts";
 export type { Reshape } from "./write-plan.ts";
 export {

@@ -5,13 +5,18 @@ import { type ModelFacts, type Network, predictionStep, readCheckpoint, stateTen
 import type { TensorFlow } from "../tensorflow/index.ts";
 
 export interface Model {
+  /** The checkpoint. */
+  readonly file: string;
   readonly facts: ModelFacts;
   readonly network: Network;
   readonly parameters: Tensor1D;
   readonly statistics: Tensor1D;
   /** How images become its input; null for a model trained on a data set that DistMIS itself wrote. */
   readonly preprocessing: Preprocessing | null;
-  /** Probabilities (X, Y, Z), Z running fastest, of an image (X, Y, Z, C), C running fastest, preprocessed. */
+  /**
+   * Probabilities of a preprocessed image (X, Y, Z, C), C running fastest: (X, Y, Z) of a binary model, Z running fastest, or
+   * (X, Y, Z, K) of a multi-class one, K running fastest.
+   */
   probabilities(image: Float32Array, shape: readonly [number, number, number, number]): Float32Array;
   dispose(): void;
 }
@@ -29,6 +34,7 @@ export async function loadModel(runtime: TensorFlow, file: string): Promise<Mode
   tf.dispose([slots.first, slots.second, slots.largest]);
   const step = predictionStep(runtime, network);
   return {
+    file,
     facts,
     network,
     parameters,

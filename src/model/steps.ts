@@ -106,12 +106,14 @@ export type PredictionInput = {
   readonly images: Tensor5D;
 };
 
-/** Probabilities [N, X, Y, Z, 1] of images. */
+/** Probabilities of images: [N, X, Y, Z, 1] of a binary network, else [N, X, Y, Z, K] that sum to 1 over the classes. */
 export function predictionStep(runtime: TensorFlow, network: Network): Compiled<PredictionInput, Tensor5D> {
   return compile(
     runtime,
     { name: "prediction_step" },
-    ({ parameters, statistics, images }: PredictionInput): Tensor5D =>
-      runtime.tf.sigmoid(network.apply(parameters, statistics, images, null).logits),
+    ({ parameters, statistics, images }: PredictionInput): Tensor5D => {
+      const { logits } = network.apply(parameters, statistics, images, null);
+      return network.outputs > 1 ? runtime.tf.softmax(logits) : runtime.tf.sigmoid(logits);
+    },
   );
 }

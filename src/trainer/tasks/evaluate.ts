@@ -6,7 +6,7 @@ import writeFileAtomic from "write-file-atomic";
 import { z } from "zod";
 import { readInfo, type SampleInfo } from "../../data/index.ts";
 import { DistmisError } from "../../errors/index.ts";
-import { loadModel, type Model, predictFile } from "../../inference/index.ts";
+import { type Ensemble, ensemble, loadModel, predictFile } from "../../inference/index.ts";
 import { evaluationStep } from "../../model/index.ts";
 import { evaluate } from "../evaluation.ts";
 import type { Task, TrialContext, TrialResult } from "../task.ts";
@@ -45,7 +45,13 @@ async function run(trial: TrialContext): Promise<TrialResult> {
     };
     const own = info.distmis;
     if (input.predictions === undefined || own === undefined) return { stopped: false, metrics };
-    const written = await writePredictions(trial, model, own.source_dir, own.samples[input.split], input.predictions);
+    const written = await writePredictions(
+      trial,
+      ensemble([model]),
+      own.source_dir,
+      own.samples[input.split],
+      input.predictions,
+    );
     return { stopped: written === null, metrics: { ...metrics, ...written } };
   } finally {
     step.dispose();
@@ -56,7 +62,7 @@ async function run(trial: TrialContext): Promise<TrialResult> {
 /** Segments the sources of the samples; returns what it wrote, or null if asked to stop. */
 async function writePredictions(
   trial: TrialContext,
-  model: Model,
+  model: Ensemble,
   sourceDir: string,
   samples: readonly SampleInfo[],
   outputDir: string,
@@ -67,16 +73,19 @@ async function writePredictions(
     label: string;
     prediction: string;
     dice: number;
+    [ofClass: `dice_${string}`]: number;
   }[] = [];
   for (const { image, label } of samples) {
     if (trial.stopRequested()) return null;
     const [imageFile, labelFile] = [path.join(sourceDir, image.path), path.join(sourceDir, label.path)];
     const { file, dice } = await predictFile(model, imageFile, outputDir, labelFile);
+    const ofClasses = Object.entries(dice?.classes ?? {}).map(([value, each]) => [`dice_${value}`, each] as const);
     rows.push({
       image: imageFile,
       label: labelFile,
       prediction: file,
-      dice: dice ?? Number.NaN,
+      dice: dice?.mean ?? Number.NaN,
+      ...Object.fromEntries(ofClasses),
     });
   }
   await writeFileAtomic(path.join(outputDir, "scores.csv"), stringify(rows, { header: true }));
