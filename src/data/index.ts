@@ -3,6 +3,7 @@ export type { Affine } from "./affine.ts";
 export { type DatasetInfo, type OwnInfo, readInfo, type SampleInfo } from "./info.ts";
 export { type MsdDataset, type Pair, readMsdDataset } from "./msd.ts";
 export { type NiftiHeader, type NiftiImage, readNifti, readNiftiHeader } from "./nifti.ts";
+export { listNifti, niftiStem } from "./nifti-name.ts";
 export { type NiftiVolume, writeNifti } from "./nifti-write.ts";
 export { makePhantom, type PhantomOptions, type PhantomResult } from "./phantom.ts";
 export {

@@ -1,7 +1,7 @@
 /** Segments files and folders of NIfTI, in this process. */
 import fs from "node:fs/promises";
-import path from "node:path";
-import { DistmisError, hasErrno } from "../errors/index.ts";
+import { listNifti } from "../data/index.ts";
+import { DistmisError } from "../errors/index.ts";
 import { loadTensorFlow } from "../tensorflow/index.ts";
 import { ensemble } from "./ensemble.ts";
 import { findCheckpoint } from "./find-checkpoint.ts";
@@ -20,18 +20,12 @@ export interface PredictOptions {
   signal?: AbortSignal;
 }
 
-const isNifti = (name: string) => /\.(nii|nii\.gz|hdr)$/i.test(name) && !name.startsWith(".");
-
 async function filesOf(input: string): Promise<string[]> {
-  try {
-    if (!(await fs.stat(input)).isDirectory()) return [input];
-  } catch (error) {
-    if (!hasErrno(error, "ENOENT")) throw error;
-    throw new DistmisError("FILE_UNUSABLE", `${input}: does not exist`, { cause: error });
-  }
-  const names = (await fs.readdir(input)).filter(isNifti).sort();
-  if (names.length === 0) throw new DistmisError("FILE_UNUSABLE", `${input}: holds no .nii, .nii.gz or .hdr file`);
-  return names.map((name) => path.join(input, name));
+  const isFile = await fs.stat(input).then(
+    (status) => !status.isDirectory(),
+    () => false,
+  );
+  return isFile ? [input] : listNifti(input);
 }
 
 /**

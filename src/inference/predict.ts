@@ -5,6 +5,7 @@ import {
   checkPair,
   classValues,
   type NiftiImage,
+  niftiStem,
   type Preprocessing,
   preprocessImage,
   readNifti,
@@ -30,7 +31,7 @@ export function segment(models: Ensemble, image: NiftiImage): Uint8Array | Uint1
 
 /** Name of the prediction of an image file: its own, always as .nii.gz. */
 export function predictionName(file: string): string {
-  return `${path.basename(file).replace(/\.(nii|hdr|img)(\.gz)?$/i, "")}.nii.gz`;
+  return `${niftiStem(file)}.nii.gz`;
 }
 
 /** Dice on the source's own grid. */
