@@ -19,8 +19,8 @@ export const preprocessingSchema = z.strictObject({
   /** Each modality of each volume, after the resize: (x - mean) / max(std, 1/sqrt(voxels)), as tf.image.per_image_standardization. */
   standardisation: z.literal("per-modality"),
   labels: z.strictObject({
-    /** binary: every class above 0 becomes 1. */
-    mode: z.literal("binary"),
+    /** binary: every class above 0 becomes 1. multiclass: each class becomes its position among the sorted values. */
+    mode: z.enum(["binary", "multiclass"]),
     /** Value in the label file -> name. */
     classes: z.record(z.string(), z.string()),
   }),

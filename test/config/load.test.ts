@@ -58,7 +58,7 @@ describe("loadExperiment", () => {
       await refusal(`${valid}model: { kernel: 4, filters: 0, norm: batc }`),
       "exp.yaml:3: model.filters: expected a whole number from 1 to 512, found 0\n" +
         "exp.yaml:3: model.kernel: expected 1, 3 or 5, found 4\n" +
-        'exp.yaml:3: model.norm: expected one of "batch", "group", "none", found "batc"',
+        'exp.yaml:3: model.norm: expected one of "batch", "group", "instance", "none", found "batc"',
     );
     assert.equal(
       await refusal(`${valid}train: { beta1: 1, amsgrad: 1 }`),

@@ -160,11 +160,11 @@ for (const { norm, amsgrad, depth, kernel, deviation, rate } of cases) {
 
     const batch = { images, truth };
     const seed = tf.tensor1d([1, 0], "int32");
-    const eager = lossAndGradient(runtime, network, { parameters, statistics }, batch, seed);
+    const eager = lossAndGradient(runtime, network, experiment.train.loss, { parameters, statistics }, batch, seed);
     assert.ok(Math.abs((eager.loss.dataSync()[0] as number) - expected.loss) < 1e-4 * expected.loss, "loss");
     assertEachClose(network, values(eager.gradient), expected.gradient);
     assert.ok(difference(eager.statistics.dataSync(), expected.moved) < 1e-4, "moving statistics");
-    tf.dispose([eager.loss, eager.gradient, eager.statistics]);
+    tf.dispose([eager.loss, eager.dice, eager.gradient, eager.statistics]);
 
     const step = trainingStep(runtime, network, experiment.train);
     let state: ModelState = { parameters, statistics, slots: initial.slots };
@@ -173,7 +173,7 @@ for (const { norm, amsgrad, depth, kernel, deviation, rate } of cases) {
       const [learningRate, count] = [tf.scalar(experiment.train.learning_rate), tf.scalar(index)];
       const result = step({ state, batch, learningRate, step: count, seed });
       losses.push(result.loss.dataSync()[0] as number);
-      tf.dispose([...flatten(state), learningRate, count, result.loss]);
+      tf.dispose([...flatten(state), learningRate, count, result.loss, result.dice]);
       state = result.state;
     }
     assert.equal(step.signatures, 1);
