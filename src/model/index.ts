@@ -11,7 +11,14 @@ export {
   writeCheckpoint,
 } from "./checkpoint.ts";
 export { type Loss, lossOf } from "./loss.ts";
-export { type OptimizerConfig, optimize, type Slots, slotNames } from "./optimizer.ts";
+export {
+  initialSlots,
+  type OptimizerConfig,
+  type OptimizerUpdate,
+  optimize,
+  type Slots,
+  slotNames,
+} from "./optimizer.ts";
 export { diceOfSums, type OverlapSums, overlapSums } from "./overlap.ts";
 export {
   initialParameters,

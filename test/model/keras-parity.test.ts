@@ -9,11 +9,14 @@ import type { Tensor1D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
 import { type Experiment, type ExperimentInput, experimentSchema } from "../../src/config/index.ts";
 import {
   initialParameters,
+  initialSlots,
   initialState,
   learningRateAt,
   lossAndGradient,
   type ModelState,
   type Network,
+  type OptimizerUpdate,
+  optimize,
   trainingStep,
   unet,
 } from "../../src/model/index.ts";
@@ -23,6 +26,8 @@ import { repositoryRoot, testPython } from "../support/python.ts";
 const runtime = loadTensorFlow({ threads: 2 });
 const { tf } = runtime;
 const STEPS = 10;
+/** Length of the gradients on which the optimiser is tried by itself. */
+const GIVEN = 50;
 const SMALL: Shape = [2, 8, 12, 8, 2];
 const LARGE: Shape = [2, 16, 24, 16, 2];
 
@@ -124,7 +129,7 @@ const cases: Case[] = [
 interface Prepared extends Case {
   experiment: Experiment;
   network: Network;
-  inputs: Record<"images" | "truth" | "parameters" | "statistics", Float32Array>;
+  inputs: Record<"images" | "truth" | "parameters" | "statistics" | "given", Float32Array>;
 }
 
 const values = (tensor: { dataSync(): unknown }) => Float32Array.from(tensor.dataSync() as Float32Array);
@@ -143,7 +148,13 @@ function prepare(own: Case): Prepared {
     const base = initialParameters(tf, specs, seed);
     return base.size === 0 ? base : base.add(tf.randomUniform(base.shape, -0.1, 0.1, "float32", seed));
   };
-  const inputs: Prepared["inputs"] = { images: EMPTY, truth: EMPTY, parameters: EMPTY, statistics: EMPTY };
+  const inputs: Prepared["inputs"] = {
+    images: EMPTY,
+    truth: EMPTY,
+    parameters: EMPTY,
+    statistics: EMPTY,
+    given: EMPTY,
+  };
   tf.tidy(() => {
     const uniform = tf.randomUniform(withChannels(shape, 1), 0, 1, "float32", 8);
     // A fifth of the voxels is foreground, its classes alike.
@@ -152,6 +163,7 @@ function prepare(own: Case): Prepared {
     inputs.truth = values(tf.where(truth.less(Math.max(1, outputs - 1)), truth.add(1), tf.zerosLike(truth)));
     inputs.parameters = values(noisy(network.parameters, 11));
     inputs.statistics = values(noisy(network.statistics, 12));
+    inputs.given = values(tf.randomNormal([STEPS, GIVEN], 0, 1, "float32", 13));
   });
   return { ...own, experiment, network, inputs };
 }
@@ -212,6 +224,28 @@ function assertEachClose(network: Network, actual: Float32Array, expected: Float
     assert.ok(error < 1e-4, `gradient of ${name} is off by ${error}`);
     offset += size;
   }
+}
+
+for (const [index, { title, experiment, inputs }] of prepared.entries()) {
+  test(`the optimiser alone agrees with Keras: ${title}`, () => {
+    const { train } = experiment;
+    const initial = inputs.parameters.subarray(0, GIVEN);
+    const moved = tf.tidy(() => {
+      let update: OptimizerUpdate = {
+        parameters: tf.tensor1d(initial, "float32"),
+        slots: initialSlots(tf, train, GIVEN),
+      };
+      for (let at = 0; at < STEPS; at++) {
+        const gradient = tf.tensor1d(inputs.given.subarray(at * GIVEN, (at + 1) * GIVEN), "float32");
+        const [rate, count] = [tf.scalar(learningRateAt(train, at, STEPS)), tf.scalar(at + 1)];
+        update = optimize(tf, train, update.parameters, gradient, update.slots, rate, count);
+      }
+      return values(update.parameters).map((value, at) => value - (initial[at] as number));
+    });
+    const expected = read(index, "optimized").map((value, at) => value - (initial[at] as number));
+    const off = difference(moved, expected);
+    assert.ok(off < 1e-4, `the way of ten steps is off by ${off}`);
+  });
 }
 
 for (const [index, { title, shape, experiment, network, inputs }] of prepared.entries()) {
