@@ -20,11 +20,13 @@ import {
   trainingStep,
   unet,
 } from "../../src/model/index.ts";
-import { compile, flatten, loadTensorFlow } from "../../src/tensorflow/index.ts";
+import { compile, flatten, loadTensorFlow, type TensorFlow } from "../../src/tensorflow/index.ts";
 import { repositoryRoot, testPython } from "../support/python.ts";
 
 const runtime = loadTensorFlow({ threads: 2 });
 const { tf } = runtime;
+/** As if there were a GPU: the network is then made of TensorFlow's operations alone, which run here all the same. */
+const withGpu: TensorFlow = { ...runtime, devices: [...runtime.devices, { name: "none", type: "GPU" }] };
 const STEPS = 10;
 /** Length of the gradients on which the optimiser is tried by itself. */
 const GIVEN = 50;
@@ -71,7 +73,7 @@ const cases: Case[] = [
       "instance norm, leaky relu, nearest upsampling, residual, 3 classes, Dice + cross entropy, SGD with Nesterov, clipped",
     shape: SMALL,
     outputs: 3,
-    model: { norm: "instance", depth: 2, activation: "leaky_relu", upsampling: "nearest", residual: true },
+    model: { norm: "instance", filters: 8, depth: 2, activation: "leaky_relu", upsampling: "nearest", residual: true },
     train: { loss: "dice_ce", optimizer: "sgd", nesterov: true, learning_rate: 1e-2, clip_norm: 0.5 },
   },
   {
@@ -271,12 +273,16 @@ for (const [index, { title, shape, experiment, network, inputs }] of prepared.en
 
     const batch = { images, truth };
     const first = tf.tensor1d([train.seed, 0], "int32");
-    const eager = lossAndGradient(runtime, network, train.loss, { parameters, statistics }, batch, first);
-    const loss = eager.loss.dataSync()[0] as number;
-    assert.ok(Math.abs(loss - expected.loss) < 1e-4 * expected.loss, `loss ${loss}, Keras ${expected.loss}`);
-    assertEachClose(network, values(eager.gradient), read(index, "gradient"));
-    assert.ok(difference(eager.statistics.dataSync(), read(index, "moved")) < 1e-4, "moving statistics");
-    tf.dispose([eager.loss, eager.dice, eager.gradient, eager.statistics, first]);
+    const elsewhere = unet(withGpu, experiment.model, shape[4], network.outputs);
+    for (const own of [network, elsewhere]) {
+      const eager = lossAndGradient(runtime, own, train.loss, { parameters, statistics }, batch, first);
+      const loss = eager.loss.dataSync()[0] as number;
+      assert.ok(Math.abs(loss - expected.loss) < 1e-4 * expected.loss, `loss ${loss}, Keras ${expected.loss}`);
+      assertEachClose(own, values(eager.gradient), read(index, "gradient"));
+      assert.ok(difference(eager.statistics.dataSync(), read(index, "moved")) < 1e-4, "moving statistics");
+      tf.dispose([eager.loss, eager.dice, eager.gradient, eager.statistics]);
+    }
+    first.dispose();
 
     const step = trainingStep(runtime, network, train);
     const initial = initialState(runtime, network, train);
