@@ -5,6 +5,7 @@ export { type MsdDataset, type Pair, readMsdDataset } from "./msd.ts";
 export { type NiftiHeader, type NiftiImage, readNifti, readNiftiHeader } from "./nifti.ts";
 export { listNifti, niftiStem } from "./nifti-name.ts";
 export { type NiftiVolume, writeNifti } from "./nifti-write.ts";
+export { outputsOf } from "./outputs.ts";
 export { makePhantom, type PhantomOptions, type PhantomResult } from "./phantom.ts";
 export {
   checkPair,

@@ -1,7 +1,7 @@
 /** A trained model, ready to segment volumes. */
 import type { Tensor1D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
 import { type Preprocessing, preprocessingSchema } from "../data/index.ts";
-import { type ModelFacts, type Network, predictionStep, readCheckpoint, stateTensors, unet } from "../model/index.ts";
+import { type ModelFacts, type Network, predictionStep, readCheckpoint, unet, weightTensors } from "../model/index.ts";
 import type { TensorFlow } from "../tensorflow/index.ts";
 
 export interface Model {
@@ -30,8 +30,7 @@ export async function loadModel(runtime: TensorFlow, file: string): Promise<Mode
   const { stored, facts, network } = await readCheckpoint(file, ({ model, channels, outputs }) =>
     unet(runtime, model, channels, outputs),
   );
-  const { parameters, statistics, slots } = stateTensors(tf, stored, false);
-  tf.dispose([slots.first, slots.second, slots.largest]);
+  const { parameters, statistics } = weightTensors(tf, stored);
   const step = predictionStep(runtime, network);
   return {
     file,
