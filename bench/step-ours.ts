@@ -32,7 +32,7 @@ for (let index = 1; index <= warmUp + steps; index++) {
   const seed = tf.tensor1d([train.seed, index], "int32");
   const result = step({ state, batch: { images, truth }, learningRate, step: count, seed });
   result.loss.dataSync();
-  tf.dispose([...flatten(state), learningRate, count, seed, result.loss]);
+  tf.dispose([...flatten(state), learningRate, count, seed, result.loss, result.dice]);
   state = result.state;
   if (index > warmUp) seconds.push((performance.now() - start) / 1000);
 }

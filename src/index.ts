@@ -47,9 +47,19 @@ export {
   type TrialSummary,
 } from "./experiment/index.ts";
 export { findCheckpoint, type PredictOptions, predict } from "./inference/index.ts";
+export {
+  type CaseScores,
+  type EvaluateOptions,
+  type EvaluationResult,
+  evaluateFolders,
+  type Scores,
+  type ScoreTable,
+  writeEvaluationCsv,
+} from "./metrics/index.ts";
 export { packageRoot } from "./paths/index.ts";
 export {
   createReporter,
+  evaluationTable,
   formatMetric,
   formatParameters,
   type Reporter,

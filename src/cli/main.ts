@@ -4,6 +4,7 @@ import { hideBin } from "yargs/helpers";
 import { packageVersion } from "../paths/index.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
+import { evaluateCommand } from "./evaluate.ts";
 import { expParallelCommand } from "./exp-parallel.ts";
 import { failWith } from "./fail.ts";
 import { phantomCommand } from "./phantom.ts";
@@ -33,6 +34,7 @@ try {
     .command(expParallelCommand)
     .command(runCommand)
     .command(predictCommand)
+    .command(evaluateCommand)
     .command(phantomCommand)
     .command(doctorCommand)
     .demandCommand(1, "name a command; `distmis --help` lists them")

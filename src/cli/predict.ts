@@ -2,7 +2,7 @@
 import type { CommandModule } from "yargs";
 
 interface Arguments {
-  model: string;
+  model: string[];
   input: string[];
   output: string;
   threads: number | undefined;
@@ -15,9 +15,12 @@ export const predictCommand: CommandModule<object, Arguments> = {
     yargs
       .option("model", {
         type: "string",
+        array: true,
         demandOption: true,
         requiresArg: true,
-        describe: "Folder of a run (its best trial is used) or of a trial, or a checkpoint file",
+        describe:
+          "Folder of a run (its best trial is used) or of a trial, or a checkpoint file; of several, the mean of their " +
+          "probabilities counts",
       })
       .option("input", {
         type: "string",
@@ -33,7 +36,8 @@ export const predictCommand: CommandModule<object, Arguments> = {
         describe: "Folder for the masks, each named as its image, on the image's own grid",
       })
       .option("threads", { type: "number", describe: "TensorFlow's threads", defaultDescription: "one for each CPU" })
-      .example("$0 predict --model runs/hippocampus --input scans --output masks", "All scans of a folder"),
+      .example("$0 predict --model runs/hippocampus --input scans --output masks", "All scans of a folder")
+      .example("$0 predict --model fold1 fold2 --input scans --output masks", "The mean of two models"),
   handler: async ({ model, input, output, threads }) => {
     const { predict } = await import("../index.ts");
     const interrupt = new AbortController();

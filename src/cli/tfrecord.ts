@@ -1,4 +1,5 @@
 import type { CommandModule } from "yargs";
+import { DistmisError } from "../errors/index.ts";
 import { type ProgressLine, progressLine } from "./progress.ts";
 import { listenForStop } from "./signals.ts";
 import { parseTriple } from "./tuple.ts";
@@ -9,6 +10,8 @@ interface Arguments {
   split: string[] | undefined;
   reshape: string[] | undefined;
   divisor: number;
+  labels: "binary" | "multiclass";
+  fold: string | undefined;
   overwrite: boolean;
   workers: number | undefined;
 }
@@ -49,6 +52,18 @@ export const tfrecordCommand: CommandModule<object, Arguments> = {
         default: 8,
         describe: "Sides of --reshape auto are multiples of it: 2^depth of the network",
       })
+      .option("labels", {
+        choices: ["binary", "multiclass"] as const,
+        default: "binary" as const,
+        describe: "binary: every class above 0 is one; multiclass: each class of dataset.json by itself",
+      })
+      .option("fold", {
+        type: "string",
+        requiresArg: true,
+        describe:
+          "K/N, for example 1/5: every N-th volume from the K-th on is the test split, the others are divided into " +
+          "train and valid in the proportion of --split's first two shares",
+      })
       .option("overwrite", {
         type: "boolean",
         default: false,
@@ -64,10 +79,15 @@ export const tfrecordCommand: CommandModule<object, Arguments> = {
         "$0 tfrecord --source-dir Task01 --target-dir out --reshape '(120, 120, 152)' --split 0.8,0.1,0.1",
         "smaller volumes",
       )
-      .example("$0 tfrecord --source-dir Task04 --target-dir out --reshape auto", "volumes of differing shapes"),
+      .example("$0 tfrecord --source-dir Task04 --target-dir out --reshape auto", "volumes of differing shapes")
+      .example(
+        "$0 tfrecord --source-dir Task04 --target-dir out --reshape auto --labels multiclass --fold 1/5",
+        "each class by itself, the first of five folds held back",
+      ),
   handler: async (args) => {
     const split = args.split && parseTriple("split", args.split, "0.7,0.15,0.15");
     const reshape = parseReshape(args.reshape);
+    const fold = args.fold === undefined ? undefined : parseFold(args.fold);
     const { writeTfrecords } = await import("../index.ts");
     const signals = listenForStop(() => process.stderr.write("\nStopping after this volume.\n"));
     const lines: Record<"check" | "write", ProgressLine> = {
@@ -83,6 +103,8 @@ export const tfrecordCommand: CommandModule<object, Arguments> = {
           ...(split === undefined ? {} : { split }),
           reshape,
           divisor: args.divisor,
+          labels: args.labels,
+          ...(fold === undefined ? {} : { fold }),
           overwrite: args.overwrite,
           ...(args.workers === undefined ? {} : { workers: args.workers }),
           signal: signals.stop,
@@ -113,4 +135,10 @@ function parseReshape(words: string[] | undefined): [number, number, number] | "
   if (words === undefined) return null;
   if (words.length === 1 && words[0] === "auto") return "auto";
   return parseTriple("reshape", words, "120,120,152");
+}
+
+function parseFold(text: string): { index: number; of: number } {
+  const [, index, of] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
+  if (index === undefined) throw new DistmisError("USAGE", `--fold ${text}: expected K/N, for example --fold 1/5`);
+  return { index: Number(index), of: Number(of) };
 }

@@ -72,12 +72,58 @@ export const modelSchema = z.strictObject({
 export const trainSchema = z.strictObject({
   epochs: z.int().min(1).default(20).describe("Passes over the training split."),
   batch_size_per_replica: z.int().min(1).default(2).describe("Volumes a step and replica."),
-  loss: z.enum(["dice"]).default("dice").describe("1 - Dice over the flattened batch, smoothed by 0.01."),
-  learning_rate: z.number().gt(0).default(1e-3).describe("Adam's step size."),
-  beta1: fraction.default(0.9).describe("Adam's decay of the first moment."),
-  beta2: fraction.default(0.999).describe("Adam's decay of the second moment."),
-  epsilon: z.number().gt(0).default(1e-7).describe("Adam's guard against division by zero."),
-  amsgrad: z.boolean().default(false).describe("Adam with the largest second moment so far (AMSGrad)."),
+  loss: z
+    .enum(["dice", "dice_ce"])
+    .default("dice")
+    .describe(
+      "`dice`: 1 - Dice over the flattened batch, smoothed by 0.01, with several classes the mean over the foreground ones; " +
+        "`dice_ce`: that plus the mean cross entropy over the voxels.",
+    ),
+  optimizer: z.enum(["adam", "adamw", "sgd"]).default("adam").describe("Each as Keras computes it."),
+  learning_rate: z.number().gt(0).default(1e-3).describe("The optimiser's step size, after the warm-up."),
+  beta1: fraction.default(0.9).describe("Adam's and AdamW's decay of the first moment."),
+  beta2: fraction.default(0.999).describe("Adam's and AdamW's decay of the second moment."),
+  epsilon: z.number().gt(0).default(1e-7).describe("Adam's and AdamW's guard against division by zero."),
+  amsgrad: z.boolean().default(false).describe("Adam or AdamW with the largest second moment so far (AMSGrad)."),
+  weight_decay: z
+    .number()
+    .min(0)
+    .default(0.004)
+    .describe("With `optimizer: adamw`: share of each parameter that a step takes off, times the learning rate."),
+  momentum: z.number().min(0).lt(1).default(0.9).describe("With `optimizer: sgd`: share of the last move in the next."),
+  nesterov: z.boolean().default(false).describe("With `optimizer: sgd`: Nesterov's momentum."),
+  clip_norm: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe("Gradients longer than this (norm over all parameters) are shortened to it; 0 leaves them as they are."),
+  schedule: z
+    .enum(["constant", "polynomial", "cosine"])
+    .default("constant")
+    .describe("How the learning rate falls after the warm-up, step by step, to 0 at the end of the training."),
+  schedule_power: z.number().gt(0).default(0.9).describe("With `schedule: polynomial`: its power."),
+  warmup_epochs: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe("Epochs, or a fraction of one, in which the learning rate rises linearly from 0, step by step."),
+  early_stopping: z
+    .strictObject({
+      patience: z.int().min(1).default(10).describe("Epochs without progress after which a trial ends."),
+      min_delta: z
+        .number()
+        .min(0)
+        .default(0)
+        .describe("What `search.metric` must get better by for an epoch to count as progress."),
+    })
+    .optional()
+    .describe("Ends a trial that makes no progress; without this section, none is."),
+  keep_best: z
+    .int()
+    .min(1)
+    .max(100)
+    .default(1)
+    .describe("How many of the best epochs' checkpoints are kept; above 1, also as `epoch-N.safetensors`."),
   seed: z.int().min(0).max(0x7fffffff).default(1).describe("Seed of the initial weights and of the shuffling."),
   augmentation: augmentationSchema.optional().describe("Random changes to the training volumes; none unless named."),
   debug: z.boolean().default(false).describe("Log every step."),

@@ -124,7 +124,7 @@ function leaf(config: TrialConfig, keys: readonly string[]): ParameterValue | un
 }
 
 /** The fields that {@link contradictions} looks at; only their combinations need a look. */
-const ENTANGLED = ["model.norm", "model.filters", "model.groups"];
+const ENTANGLED = ["model.norm", "model.filters", "model.groups", "train.epochs", "train.warmup_epochs"];
 
 function checkCombinations(experiment: Experiment): Problem[] {
   const space = Object.fromEntries(
@@ -141,12 +141,19 @@ function checkCombinations(experiment: Experiment): Problem[] {
 }
 
 /** Fields that are legal each by itself but not together. */
-function contradictions({ model }: TrialConfig): Problem[] {
-  if (model.norm !== "group" || model.filters % model.groups === 0) return [];
-  return [
-    {
+function contradictions({ model, train }: TrialConfig): Problem[] {
+  const problems: Problem[] = [];
+  if (model.norm === "group" && model.filters % model.groups !== 0) {
+    problems.push({
       path: ["model", "groups"],
       message: `expected a divisor of model.filters (${model.filters}) with model.norm "group", found ${model.groups}`,
-    },
-  ];
+    });
+  }
+  if (train.warmup_epochs >= train.epochs) {
+    problems.push({
+      path: ["train", "warmup_epochs"],
+      message: `expected less than train.epochs (${train.epochs}), found ${train.warmup_epochs}`,
+    });
+  }
+  return problems;
 }

@@ -33,6 +33,14 @@ const ownSchema = z.object({
     split: z.array(z.number()).length(3),
     reshape: z.union([z.literal("auto"), z.array(z.int()).length(3)]).nullable(),
     divisor: z.int(),
+    /** Missing in a data set written before there was a choice. */
+    labels: z.enum(["binary", "multiclass"]).default("binary"),
+    /** "K/N" as in --fold; null: test is the end of the list. */
+    fold: z
+      .string()
+      .regex(/^\d+\/\d+$/)
+      .nullable()
+      .default(null),
   }),
   /** In the order in which readSplit yields them: file by file. */
   samples: z.object({ train: z.array(sampleSchema), valid: z.array(sampleSchema), test: z.array(sampleSchema) }),

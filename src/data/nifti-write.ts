@@ -6,7 +6,7 @@ import { type Affine, columnLengths } from "./affine.ts";
 
 export interface NiftiVolume {
   /** x running fastest; the type of the array is the type in the file. */
-  data: Uint8Array | Int16Array | Float32Array;
+  data: Uint8Array | Int16Array | Uint16Array | Float32Array;
   /** X, Y, Z and at most four more sizes. */
   shape: readonly number[];
   /** Voxel indices to world coordinates in mm. Spacing follows from it. */
@@ -48,7 +48,7 @@ export async function writeNifti(path: string, volume: NiftiVolume): Promise<voi
 }
 
 function writeHeader(bytes: Buffer, { data, shape, affine, description }: NiftiVolume): void {
-  const [code, bits] = data instanceof Uint8Array ? [2, 8] : data instanceof Int16Array ? [4, 16] : [16, 32];
+  const [code, bits] = datatypeOf(data);
   const spacing = columnLengths(affine);
   const qform = quaternion(affine, spacing);
   bytes.writeInt32LE(348, 0);
@@ -76,6 +76,13 @@ function writeHeader(bytes: Buffer, { data, shape, affine, description }: NiftiV
       bytes.writeFloatLE(affine[row]?.[column] ?? 0, 280 + 16 * row + 4 * column);
   }
   bytes.write("n+1\0", 344, "latin1");
+}
+
+/** NIfTI's datatype code and bitpix. */
+function datatypeOf(data: NiftiVolume["data"]): [number, number] {
+  if (data instanceof Uint8Array) return [2, 8];
+  if (data instanceof Int16Array) return [4, 16];
+  return data instanceof Uint16Array ? [512, 16] : [16, 32];
 }
 
 /** Rotation of an affine as NIfTI's quaternion (its real part is implied), or null if there is shear. */

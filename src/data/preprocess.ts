@@ -1,6 +1,6 @@
 import { DistmisError } from "../errors/index.ts";
 import { type Affine, affineDistance } from "./affine.ts";
-import { type Preprocessing, shapeAfterCut } from "./recipe.ts";
+import { classValues, type Preprocessing, shapeAfterCut } from "./recipe.ts";
 import { resizeLinear, resizeNearest, type Shape3 } from "./resize.ts";
 import { moveLastAxisFirst, type Scaling } from "./transpose.ts";
 import type { VoxelArray } from "./voxels.ts";
@@ -20,7 +20,7 @@ export interface PreprocessedImage {
 }
 
 export interface PreprocessedLabel {
-  /** [1, X, Y, Z], Z running fastest; 0 or 1. */
+  /** [1, X, Y, Z], Z running fastest; 0 or 1, or for a multi-class recipe the class's place in {@link classValues}. */
   label: Float32Array;
   shape: [number, number, number, number];
 }
@@ -72,10 +72,20 @@ export function preprocessLabel(source: Volumetric, recipe: Preprocessing): Prep
   checkClasses(path, data, spatial, recipe);
   const { values, shape } = cut(data, spatial, recipe);
   const resized = resizeNearest(values, shape, recipe.shape);
-  for (let index = 0; index < resized.length; index++) resized[index] = (resized[index] ?? 0) > 0 ? 1 : 0;
+  toTargets(resized, recipe);
   const label = new Float32Array(resized.length);
   moveLastAxisFirst(resized, recipe.shape, label, null);
   return { label, shape: [1, ...recipe.shape] };
+}
+
+/** Values of the label file to those of the target, in place. */
+function toTargets(label: Float32Array, recipe: Preprocessing): void {
+  if (recipe.labels.mode === "binary") {
+    for (let index = 0; index < label.length; index++) label[index] = (label[index] ?? 0) > 0 ? 1 : 0;
+    return;
+  }
+  const places = new Map(classValues(recipe).map((value, place) => [value, place]));
+  for (let index = 0; index < label.length; index++) label[index] = places.get(label[index] ?? 0) ?? 0;
 }
 
 /** Whether image and label lie on one grid. Errors: DATA_INVALID naming both files. */
@@ -150,7 +160,7 @@ function checkFinite(path: string, voxels: VoxelArray, spatial: Shape3, modality
 }
 
 function checkClasses(path: string, voxels: VoxelArray, spatial: Shape3, recipe: Preprocessing): void {
-  const known = new Set(Object.keys(recipe.labels.classes).map(Number));
+  const known = new Set(classValues(recipe));
   let last = Number.NaN;
   for (let index = 0; index < voxels.length; index++) {
     const value = voxels[index] ?? 0;

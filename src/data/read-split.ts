@@ -10,7 +10,7 @@ import { channelsLast } from "./transpose.ts";
 export interface Volume {
   /** (X, Y, Z, C), C running fastest. */
   image: Float32Array;
-  /** (X, Y, Z, 1); 0 or 1. */
+  /** (X, Y, Z, 1); 0 or 1, or the class's place from 0 (info.json's `distmis.preprocessing.labels.mode`). */
   label: Float32Array;
   /** [X, Y, Z, C] */
   imageShape: [number, number, number, number];

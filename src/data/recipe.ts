@@ -19,14 +19,22 @@ export const preprocessingSchema = z.strictObject({
   /** Each modality of each volume, after the resize: (x - mean) / max(std, 1/sqrt(voxels)), as tf.image.per_image_standardization. */
   standardisation: z.literal("per-modality"),
   labels: z.strictObject({
-    /** binary: every class above 0 becomes 1. */
-    mode: z.literal("binary"),
+    /** binary: every class above 0 becomes 1. multiclass: each class becomes its position among the sorted values. */
+    mode: z.enum(["binary", "multiclass"]),
     /** Value in the label file -> name. */
     classes: z.record(z.string(), z.string()),
   }),
 });
 
 export type Preprocessing = z.output<typeof preprocessingSchema>;
+export type LabelMode = Preprocessing["labels"]["mode"];
+
+/** Values in a label file, ascending: in a multi-class target the place in this list stands for the class. */
+export function classValues(recipe: Preprocessing): number[] {
+  return Object.keys(recipe.labels.classes)
+    .map(Number)
+    .sort((a, b) => a - b);
+}
 
 /** DistMIS's cut of the 155 slices of BraTS to 152, which three halvings divide. */
 export const DISTMIS_CUT = { depth: 155, start: 2, stop: 154 } as const;

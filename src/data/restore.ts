@@ -1,5 +1,5 @@
 import { DistmisError } from "../errors/index.ts";
-import { type Preprocessing, shapeAfterCut } from "./recipe.ts";
+import { classValues, type Preprocessing, shapeAfterCut } from "./recipe.ts";
 import { resizeLinear } from "./resize.ts";
 import { moveFirstAxisFirst } from "./transpose.ts";
 
@@ -44,4 +44,44 @@ export function restoreLabel(
   const mask = new Uint8Array(native.length);
   for (let index = 0; index < mask.length; index++) mask[index] = (native[index] ?? 0) > threshold ? 1 : 0;
   return mask;
+}
+
+/**
+ * Probabilities of a multi-class network (X, Y, Z, K) in the recipe's shape, K running fastest, to a segmentation on the source's
+ * grid, x running fastest: each class's probabilities are resized trilinearly, and a voxel gets the value (as in label files) of
+ * the most probable class, the lowest of equals. Slices that were cut off are background.
+ *
+ * @returns uint8, or uint16 where a class exceeds 255
+ * @throws DistmisError DATA_INVALID where sizes disagree
+ */
+export function restoreClasses(
+  probabilities: Float32Array,
+  nativeShape: readonly number[],
+  recipe: Preprocessing,
+): Uint8Array | Uint16Array {
+  const values = classValues(recipe);
+  const voxels = probabilities.length / values.length;
+  if (!Number.isInteger(voxels)) {
+    throw new DistmisError(
+      "DATA_INVALID",
+      `a prediction of ${probabilities.length} values can't be divided among ${values.length} classes`,
+    );
+  }
+  const [x = 1, y = 1, z = 1] = nativeShape;
+  const size = x * y * z;
+  const segmentation = Math.max(...values) > 255 ? new Uint16Array(size) : new Uint8Array(size);
+  const highest = new Float32Array(size);
+  const single = new Float32Array(voxels);
+  for (const [place, value] of values.entries()) {
+    for (let voxel = 0, at = place; voxel < voxels; voxel++, at += values.length)
+      single[voxel] = probabilities[at] ?? 0;
+    const native = restoreProbabilities(single, nativeShape, recipe);
+    for (let voxel = 0; voxel < size; voxel++) {
+      const probability = native[voxel] ?? 0;
+      if (probability <= (highest[voxel] ?? 0)) continue;
+      highest[voxel] = probability;
+      segmentation[voxel] = value;
+    }
+  }
+  return segmentation;
 }

@@ -26,15 +26,7 @@ export interface SplitCounts {
  * Errors: USAGE if the ratios are not three numbers of 0 to 1 that sum to 1, or if train would be empty.
  */
 export function splitCounts(total: number, ratios: SplitRatios): SplitCounts {
-  const sum = ratios[0] + ratios[1] + ratios[2];
-  if (!ratios.every((ratio) => ratio >= 0 && ratio <= 1) || Math.abs(sum - 1) > 1e-6) {
-    throw new DistmisError(
-      "USAGE",
-      `--split ${ratios.join(",")}: expected three ratios from 0 to 1 that sum to 1, these sum to ${sum}`,
-    );
-  }
-  if (ratios[0] === 0)
-    throw new DistmisError("USAGE", `--split ${ratios.join(",")}: the training split can't be empty`);
+  checkRatios(ratios);
   const ratio: Record<Split, number> = { train: ratios[0], valid: ratios[1], test: ratios[2] };
   // 0.7 * 10 is 7.000000000000001 or 6.999999999999999 depending on the numbers: neither is meant.
   const down = (share: number): number => Math.floor(share * total + 1e-6);
@@ -66,6 +58,67 @@ export function splitCounts(total: number, ratios: SplitRatios): SplitCounts {
     );
   }
   return { counts, notes };
+}
+
+function checkRatios(ratios: SplitRatios): void {
+  const sum = ratios[0] + ratios[1] + ratios[2];
+  if (!ratios.every((ratio) => ratio >= 0 && ratio <= 1) || Math.abs(sum - 1) > 1e-6) {
+    throw new DistmisError(
+      "USAGE",
+      `--split ${ratios.join(",")}: expected three ratios from 0 to 1 that sum to 1, these sum to ${sum}`,
+    );
+  }
+  if (ratios[0] === 0)
+    throw new DistmisError("USAGE", `--split ${ratios.join(",")}: the training split can't be empty`);
+}
+
+/** Part `index` (from 1) of `of` equal parts for cross-validation. */
+export interface Fold {
+  index: number;
+  of: number;
+}
+
+/**
+ * The samples of each split, in the order of the list. Without a fold they are cut as {@link splitCounts} says. With one, every
+ * `of`-th sample from the `index`-th on is the test split, and the others are train and valid in the proportion of the first two
+ * ratios: over all folds each sample is tested once.
+ *
+ * Errors: USAGE for illegal ratios, a fold that isn't 1..of, or fewer samples than folds.
+ */
+export function assignSplits<T>(
+  items: readonly T[],
+  ratios: SplitRatios,
+  fold: Fold | null,
+): { members: Record<Split, T[]>; notes: string[] } {
+  if (fold === null) {
+    const { counts, notes } = splitCounts(items.length, ratios);
+    const valid = counts.train + counts.valid;
+    const members = {
+      train: items.slice(0, counts.train),
+      valid: items.slice(counts.train, valid),
+      test: items.slice(valid),
+    };
+    return { members, notes };
+  }
+  checkRatios(ratios);
+  checkFold(fold, items.length);
+  const held = (index: number): boolean => index % fold.of === fold.index - 1;
+  const both = ratios[0] + ratios[1];
+  const rest = assignSplits(
+    items.filter((_, index) => !held(index)),
+    [ratios[0] / both, ratios[1] / both, 0],
+    null,
+  );
+  return {
+    members: { ...rest.members, test: items.filter((_, index) => held(index)) },
+    notes: rest.notes.filter((note) => !note.startsWith("the test split")),
+  };
+}
+
+function checkFold({ index, of }: Fold, total: number): void {
+  const legal = Number.isInteger(index) && Number.isInteger(of) && of >= 2 && index >= 1 && index <= of;
+  if (!legal) throw new DistmisError("USAGE", `--fold ${index}/${of}: expected K/N with N from 2 and K from 1 to N`);
+  if (of > total) throw new DistmisError("USAGE", `--fold ${index}/${of}: there are only ${total} labelled volumes`);
 }
 
 /** Sample i of a split goes into file i modulo the number of files, as tf.data's Dataset.shard does. */

@@ -59,7 +59,7 @@ export async function compareTarget(
 }
 
 function differentOptions(own: OwnInfo, options: OwnInfo["options"], dataset: MsdDataset): string | null {
-  for (const key of ["split", "reshape", "divisor"] as const) {
+  for (const key of ["split", "reshape", "divisor", "labels", "fold"] as const) {
     if (key === "divisor" && options.reshape !== "auto") continue;
     if (!isDeepStrictEqual(own.options[key], options[key])) {
       return `made with --${key} ${own.options[key] ?? "not given"}, now ${options[key] ?? "not given"}`;

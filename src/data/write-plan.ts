@@ -3,8 +3,8 @@ import { DistmisError } from "../errors/index.ts";
 import type { MsdDataset, Pair } from "./msd.ts";
 import { readNiftiHeader } from "./nifti.ts";
 import { checkPair, splitShape } from "./preprocess.ts";
-import { DISTMIS_CUT, type Preprocessing, shapeAfterCut } from "./recipe.ts";
-import { MOST_SHARDS, SPLITS, type Split, type SplitRatios, shardOf, splitCounts } from "./split.ts";
+import { DISTMIS_CUT, type LabelMode, type Preprocessing, shapeAfterCut } from "./recipe.ts";
+import { assignSplits, type Fold, MOST_SHARDS, SPLITS, type Split, type SplitRatios, shardOf } from "./split.ts";
 
 /** X, Y, Z that all volumes are resized to; `auto` is the median shape, rounded; null keeps the stored shape. */
 export type Reshape = readonly [number, number, number] | "auto" | null;
@@ -20,22 +20,23 @@ export interface Shard {
 export function planShards(
   pairs: readonly Pair[],
   ratios: SplitRatios,
+  fold: Fold | null,
 ): { shards: Shard[]; counts: Record<Split, number>; notes: string[] } {
-  const { counts, notes } = splitCounts(pairs.length, ratios);
+  const { members, notes } = assignSplits(pairs, ratios, fold);
   const shards: Shard[] = [];
-  let start = 0;
   for (const split of SPLITS) {
-    const members = pairs.slice(start, start + counts[split]);
-    start += counts[split];
-    const number = Math.min(members.length, MOST_SHARDS[split]);
+    const number = Math.min(members[split].length, MOST_SHARDS[split]);
     for (let shard = 0; shard < number; shard++) {
-      shards.push({ split, shard, pairs: members.filter((_, index) => shardOf(index, number) === shard) });
+      shards.push({ split, shard, pairs: members[split].filter((_, index) => shardOf(index, number) === shard) });
     }
   }
+  const counts = { train: members.train.length, valid: members.valid.length, test: members.test.length };
   return { shards, counts, notes };
 }
 
 const SCANS_AT_ONCE = 8;
+/** Predictions are written as uint16 at most. */
+const LARGEST_CLASS = 65535;
 
 /**
  * Reads the headers of all volumes, so that a bad pair shows before an hour of work. Returns X, Y, Z of each pair.
@@ -68,14 +69,22 @@ export async function scanShapes(dataset: MsdDataset, onPair: () => void): Promi
 
 /**
  * The recipe for a data set. Errors: DATA_INVALID naming two files if shapes differ and no reshape is asked for; USAGE for an
- * illegal reshape.
+ * illegal reshape; DATA_INVALID for a class that no segmentation could hold.
  */
 export function planRecipe(
   dataset: MsdDataset,
   shapes: readonly [number, number, number][],
   reshape: Reshape,
   divisor: number,
+  mode: LabelMode,
 ): Preprocessing {
+  const largest = Math.max(...dataset.classes.keys());
+  if (mode === "multiclass" && largest > LARGEST_CLASS) {
+    throw new DistmisError(
+      "DATA_INVALID",
+      `${join(dataset.dir, "dataset.json")}: field "labels": class ${largest}, but a segmentation can hold values up to ${LARGEST_CLASS}`,
+    );
+  }
   const cut = { ...DISTMIS_CUT };
   const cutShapes = shapes.map((shape) => shapeAfterCut(shape, cut));
   return {
@@ -86,7 +95,7 @@ export function planRecipe(
     resize: "tf-half-pixel",
     standardisation: "per-modality",
     labels: {
-      mode: "binary",
+      mode,
       classes: Object.fromEntries([...dataset.classes].map(([value, name]) => [String(value), name])),
     },
   };

@@ -5,9 +5,9 @@ import { lock } from "proper-lockfile";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
 import { type DatasetInfo, INFO_FILE, type OwnInfo, type SampleInfo } from "./info.ts";
 import { type MsdDataset, readMsdDataset } from "./msd.ts";
-import type { Preprocessing } from "./recipe.ts";
+import type { LabelMode, Preprocessing } from "./recipe.ts";
 import { runShardJobs } from "./shard-pool.ts";
-import { DEFAULT_SPLIT, type Split, type SplitRatios, shardFile } from "./split.ts";
+import { DEFAULT_SPLIT, type Fold, type Split, type SplitRatios, shardFile } from "./split.ts";
 import { compareTarget, isShardFile } from "./target-state.ts";
 import { planRecipe, planShards, type Reshape, type Shard, scanShapes } from "./write-plan.ts";
 
@@ -22,6 +22,10 @@ export interface WriteTfrecordsOptions {
   reshape?: Reshape;
   /** With reshape "auto": sides are multiples of it. Default 8. */
   divisor?: number;
+  /** Default "binary": every class above 0 is 1. "multiclass": the target is the class's place among dataset.json's, ascending. */
+  labels?: LabelMode;
+  /** Every `of`-th volume from the `index`-th (from 1) is the test split; `split`'s first two shares divide the others. */
+  fold?: Fold;
   /** Replace another data set in the target folder. */
   overwrite?: boolean;
   /** Threads. Default: the machine's CPUs, fewer where memory or the amount of work say so. */
@@ -59,15 +63,24 @@ export async function writeTfrecords(
   options: WriteTfrecordsOptions,
   onProgress: (progress: WriteProgress) => void = () => {},
 ): Promise<WriteTfrecordsResult> {
-  const { split = DEFAULT_SPLIT, reshape = null, divisor = 8, overwrite = false } = options;
+  const {
+    split = DEFAULT_SPLIT,
+    reshape = null,
+    divisor = 8,
+    labels = "binary",
+    fold = null,
+    overwrite = false,
+  } = options;
   checkOptions(options);
   const targetDir = resolve(options.targetDir);
   const dataset = await readMsdDataset(options.sourceDir);
-  const { shards, counts, notes } = planShards(dataset.pairs, split);
+  const { shards, counts, notes } = planShards(dataset.pairs, split, fold);
   const wanted: OwnInfo["options"] = {
     split: [...split],
     reshape: typeof reshape === "object" && reshape !== null ? [...reshape] : reshape,
     divisor,
+    labels,
+    fold: fold === null ? null : `${fold.index}/${fold.of}`,
   };
 
   const state = await compareTarget(targetDir, dataset, shards, wanted, join(PARTIAL_DIR, INFO_FILE));
@@ -89,7 +102,7 @@ export async function writeTfrecords(
     let checked = 0;
     const total = dataset.pairs.length;
     const shapes = await scanShapes(dataset, () => onProgress({ phase: "check", done: ++checked, total }));
-    const recipe = planRecipe(dataset, shapes, reshape, divisor);
+    const recipe = planRecipe(dataset, shapes, reshape, divisor, labels);
     const sample = recipe.shape.reduce((product, side) => product * side, 4) * (recipe.modalities.length + 1);
     await checkSpace(targetDir, sample * total);
 

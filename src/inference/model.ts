@@ -1,17 +1,22 @@
 /** A trained model, ready to segment volumes. */
 import type { Tensor1D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
 import { type Preprocessing, preprocessingSchema } from "../data/index.ts";
-import { type ModelFacts, type Network, predictionStep, readCheckpoint, stateTensors, unet } from "../model/index.ts";
+import { type ModelFacts, type Network, predictionStep, readCheckpoint, unet, weightTensors } from "../model/index.ts";
 import type { TensorFlow } from "../tensorflow/index.ts";
 
 export interface Model {
+  /** The checkpoint. */
+  readonly file: string;
   readonly facts: ModelFacts;
   readonly network: Network;
   readonly parameters: Tensor1D;
   readonly statistics: Tensor1D;
   /** How images become its input; null for a model trained on a data set that DistMIS itself wrote. */
   readonly preprocessing: Preprocessing | null;
-  /** Probabilities (X, Y, Z), Z running fastest, of an image (X, Y, Z, C), C running fastest, preprocessed. */
+  /**
+   * Probabilities of a preprocessed image (X, Y, Z, C), C running fastest: (X, Y, Z) of a binary model, Z running fastest, or
+   * (X, Y, Z, K) of a multi-class one, K running fastest.
+   */
   probabilities(image: Float32Array, shape: readonly [number, number, number, number]): Float32Array;
   dispose(): void;
 }
@@ -25,10 +30,10 @@ export async function loadModel(runtime: TensorFlow, file: string): Promise<Mode
   const { stored, facts, network } = await readCheckpoint(file, ({ model, channels, outputs }) =>
     unet(runtime, model, channels, outputs),
   );
-  const { parameters, statistics, slots } = stateTensors(tf, stored, false);
-  tf.dispose([slots.first, slots.second, slots.largest]);
+  const { parameters, statistics } = weightTensors(tf, stored);
   const step = predictionStep(runtime, network);
   return {
+    file,
     facts,
     network,
     parameters,

@@ -1,15 +1,16 @@
 /** Segments files and folders of NIfTI, in this process. */
 import fs from "node:fs/promises";
-import path from "node:path";
-import { DistmisError, hasErrno } from "../errors/index.ts";
+import { listNifti } from "../data/index.ts";
+import { DistmisError } from "../errors/index.ts";
 import { loadTensorFlow } from "../tensorflow/index.ts";
+import { ensemble } from "./ensemble.ts";
 import { findCheckpoint } from "./find-checkpoint.ts";
-import { loadModel } from "./model.ts";
+import { loadModel, type Model } from "./model.ts";
 import { predictFile, predictionName } from "./predict.ts";
 
 export interface PredictOptions {
-  /** A checkpoint, or the folder of a trial or run (then its best). */
-  model: string;
+  /** A checkpoint, or the folder of a trial or run (then its best); of several, the mean of their probabilities counts. */
+  model: string | readonly string[];
   /** NIfTI files, or folders of them. */
   inputs: readonly string[];
   /** Made if it does not exist. */
@@ -19,24 +20,19 @@ export interface PredictOptions {
   signal?: AbortSignal;
 }
 
-const isNifti = (name: string) => /\.(nii|nii\.gz|hdr)$/i.test(name) && !name.startsWith(".");
-
 async function filesOf(input: string): Promise<string[]> {
-  try {
-    if (!(await fs.stat(input)).isDirectory()) return [input];
-  } catch (error) {
-    if (!hasErrno(error, "ENOENT")) throw error;
-    throw new DistmisError("FILE_UNUSABLE", `${input}: does not exist`, { cause: error });
-  }
-  const names = (await fs.readdir(input)).filter(isNifti).sort();
-  if (names.length === 0) throw new DistmisError("FILE_UNUSABLE", `${input}: holds no .nii, .nii.gz or .hdr file`);
-  return names.map((name) => path.join(input, name));
+  const isFile = await fs.stat(input).then(
+    (status) => !status.isDirectory(),
+    () => false,
+  );
+  return isFile ? [input] : listNifti(input);
 }
 
 /**
- * Writes a mask for each image, as .nii.gz of the image's name with its shape, affine and spacing.
+ * Writes a segmentation for each image, as .nii.gz of the image's name with its shape, affine and spacing.
  * Yields each file as it is written.
- * @throws DistmisError FILE_UNUSABLE, DATA_INVALID (naming the file), USAGE (two inputs of one name), INTERRUPTED.
+ * @throws DistmisError FILE_UNUSABLE, DATA_INVALID (naming the file, or two models that don't fit together), USAGE (two inputs
+ * of one name), INTERRUPTED.
  */
 export async function* predict(
   options: PredictOptions,
@@ -53,19 +49,20 @@ export async function* predict(
     }
     byName.set(predictionName(file), file);
   }
-  const checkpoint = await findCheckpoint(options.model);
-  const model = await loadModel(
-    loadTensorFlow(options.threads === undefined ? {} : { threads: options.threads }),
-    checkpoint,
-  );
+  const places = typeof options.model === "string" ? [options.model] : options.model;
+  const checkpoints = await Promise.all(places.map(findCheckpoint));
+  const runtime = loadTensorFlow(options.threads === undefined ? {} : { threads: options.threads });
+  const models: Model[] = [];
   try {
+    for (const checkpoint of checkpoints) models.push(await loadModel(runtime, checkpoint));
+    const all = ensemble(models);
     await fs.mkdir(options.outputDir, { recursive: true });
     for (const input of files) {
       if (options.signal?.aborted) throw new DistmisError("INTERRUPTED", "stopped by the user");
-      const { file } = await predictFile(model, input, options.outputDir);
+      const { file } = await predictFile(all, input, options.outputDir);
       yield { input, output: file, total: files.length };
     }
   } finally {
-    model.dispose();
+    for (const model of models) model.dispose();
   }
 }

@@ -3,71 +3,86 @@ import path from "node:path";
 import {
   channelsLast,
   checkPair,
+  classValues,
   type NiftiImage,
+  niftiStem,
+  type Preprocessing,
   preprocessImage,
   readNifti,
+  restoreClasses,
   restoreLabel,
   writeNifti,
 } from "../data/index.ts";
-import { DistmisError } from "../errors/index.ts";
-import { diceOfSums } from "../model/index.ts";
-import type { Model } from "./model.ts";
+import { overlapCounts, overlapScores } from "../metrics/index.ts";
+import type { Ensemble } from "./ensemble.ts";
 
-/** Segments an image: a mask of 0 and 1 on its own grid (x, y, z), x running fastest. */
-export function segment(model: Model, image: NiftiImage): Uint8Array {
-  const recipe = model.preprocessing;
-  if (!recipe) {
-    throw new DistmisError(
-      "DATA_INVALID",
-      "this model was trained on TFRecords without a record of their preprocessing: write them with `distmis tfrecord` and train again",
-    );
-  }
+/**
+ * Segments an image, on its own grid (x, y, z), x running fastest: 0 and 1 of a binary model, else the classes' values as in
+ * label files.
+ */
+export function segment(models: Ensemble, image: NiftiImage): Uint8Array | Uint16Array {
+  const { recipe } = models;
   const { image: input, shape } = preprocessImage(image, recipe);
   const [channels, x, y, z] = shape;
-  return restoreLabel(model.probabilities(channelsLast(input, channels), [x, y, z, channels]), image.shape, recipe);
+  const probabilities = models.probabilities(channelsLast(input, channels), [x, y, z, channels]);
+  const restore = recipe.labels.mode === "binary" ? restoreLabel : restoreClasses;
+  return restore(probabilities, image.shape, recipe);
 }
 
 /** Name of the prediction of an image file: its own, always as .nii.gz. */
 export function predictionName(file: string): string {
-  return `${path.basename(file).replace(/\.(nii|hdr|img)(\.gz)?$/i, "")}.nii.gz`;
+  return `${niftiStem(file)}.nii.gz`;
+}
+
+/** Dice on the source's own grid. */
+export interface NativeDice {
+  /** Mean over the foreground classes; of a binary model, of any class above 0 against the mask. */
+  mean: number;
+  /** By the value in the label file; empty for a binary model. */
+  classes: Record<string, number>;
 }
 
 /**
- * Segments one file and writes the mask, uint8 with the source's shape, affine and spacing, into a folder.
+ * Segments one file and writes the segmentation, uint8 (or uint16, see restoreClasses) with the source's shape, affine and
+ * spacing, into a folder.
  * @param labelFile compared with the prediction where given
- * @returns where it lies, and its Dice on the source's own grid (any class above 0 against the mask) or null
  */
 export async function predictFile(
-  model: Model,
+  models: Ensemble,
   file: string,
   outputDir: string,
   labelFile?: string,
-): Promise<{ file: string; dice: number | null }> {
+): Promise<{ file: string; dice: NativeDice | null }> {
   const image = await readNifti(file);
-  const mask = segment(model, image);
+  const segmentation = segment(models, image);
   const output = path.join(outputDir, predictionName(file));
   await writeNifti(output, {
-    data: mask,
+    data: segmentation,
     shape: image.shape.slice(0, 3),
     affine: image.affine,
     description: "distmis",
   });
   return {
     file: output,
-    dice: labelFile === undefined ? null : await diceWith(image, mask, labelFile),
+    dice: labelFile === undefined ? null : await diceWith(image, segmentation, labelFile, models.recipe),
   };
 }
 
-async function diceWith(image: NiftiImage, mask: Uint8Array, labelFile: string): Promise<number> {
+async function diceWith(
+  image: NiftiImage,
+  segmentation: Uint8Array | Uint16Array,
+  labelFile: string,
+  recipe: Preprocessing,
+): Promise<NativeDice> {
   const label = await readNifti(labelFile);
   checkPair(image, label);
-  let [common, predicted, truth] = [0, 0, 0];
-  for (let i = 0; i < mask.length; i++) {
-    const isTrue = (label.data[i] ?? 0) > 0 ? 1 : 0;
-    const isPredicted = mask[i] as number;
-    common += isTrue & isPredicted;
-    predicted += isPredicted;
-    truth += isTrue;
-  }
-  return diceOfSums(common, predicted, truth);
+  const binary = recipe.labels.mode === "binary";
+  const foreground = binary ? [1] : classValues(recipe).filter((value) => value > 0);
+  const dice = [...overlapCounts(label.data, segmentation, foreground, binary)].map(
+    ([value, counts]) => [String(value), overlapScores(counts).dice] as const,
+  );
+  return {
+    mean: dice.reduce((sum, [, each]) => sum + each, 0) / dice.length,
+    classes: binary ? {} : Object.fromEntries(dice),
+  };
 }

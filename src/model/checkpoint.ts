@@ -1,13 +1,18 @@
 /** A model in a file: its weights under the names of the network's parameters, and what is needed to use or train it further. */
 import type { Tensor1D } from "@tensorflow/tfjs-node-gpu";
 import { z } from "zod";
-import { modelSchema, trainSchema } from "../config/index.ts";
+import { modelSchema, type TrainConfig, trainSchema } from "../config/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import type { Tfjs } from "../tensorflow/index.ts";
+import { slotNames } from "./optimizer.ts";
 import { type ParameterSpec, parameterCount, splitValues } from "./parameters.ts";
 import { type NamedTensor, readSafetensors, writeSafetensors } from "./safetensors.ts";
 import type { ModelState } from "./steps.ts";
 import type { Network } from "./unet.ts";
+
+/** A value of the metric that the search goes by, and its epoch. */
+const epochValueSchema = z.strictObject({ value: z.number(), epoch: z.int() });
+export type EpochValue = z.output<typeof epochValueSchema>;
 
 /** What stands beside the weights, as JSON under the metadata key "distmis". */
 export const modelFactsSchema = z.strictObject({
@@ -24,7 +29,11 @@ export const modelFactsSchema = z.strictObject({
   /** Of this epoch. */
   metrics: z.record(z.string(), z.number()),
   /** Best value of the metric that the search goes by, and its epoch; null before the first validation. */
-  best: z.strictObject({ value: z.number(), epoch: z.int() }).nullable(),
+  best: epochValueSchema.nullable(),
+  /** The best ones so far, the best first; as many as are kept. */
+  kept: z.array(epochValueSchema).default([]),
+  /** The last value that was better than the one before by early stopping's `min_delta`. */
+  progress: epochValueSchema.nullable().default(null),
   /** How images become the network's input: `distmis.preprocessing` of info.json; null for a data set that DistMIS itself wrote. */
   preprocessing: z.unknown(),
   versions: z.record(z.string(), z.string()),
@@ -35,12 +44,8 @@ export type ModelFacts = z.output<typeof modelFactsSchema>;
 export interface StateValues {
   parameters: Float32Array;
   statistics: Float32Array;
-  /** Null in a file that was made for inference only. */
-  slots: {
-    first: Float32Array;
-    second: Float32Array;
-    largest: Float32Array;
-  } | null;
+  /** What the optimiser remembers; empty in a file that was made for inference only. */
+  slots: Readonly<Record<string, Float32Array>>;
 }
 
 const values = (tensor: Tensor1D) => Float32Array.from(tensor.dataSync() as Float32Array);
@@ -50,38 +55,35 @@ export function stateValues({ parameters, statistics, slots }: ModelState): Stat
   return {
     parameters: values(parameters),
     statistics: values(statistics),
-    slots: {
-      first: values(slots.first),
-      second: values(slots.second),
-      largest: values(slots.largest),
-    },
+    slots: Object.fromEntries(Object.entries(slots).map(([name, tensor]) => [name, values(tensor)])),
   };
 }
 
-/** Tensors of stored values; the caller disposes of them. Without slots in the file they are zeros. */
-export function stateTensors(tf: Tfjs, stored: StateValues, amsgrad: boolean): ModelState {
-  const { parameters, statistics, slots } = stored;
-  const tensor = (data: Float32Array) => tf.tensor1d(data, "float32");
-  const zeros = (size: number) => new Float32Array(size);
-  return {
-    parameters: tensor(parameters),
-    statistics: tensor(statistics),
-    slots: {
-      first: tensor(slots?.first ?? zeros(parameters.length)),
-      second: tensor(slots?.second ?? zeros(parameters.length)),
-      largest: tensor(slots?.largest ?? zeros(amsgrad ? parameters.length : 0)),
-    },
-  };
+/** Stored weights as tensors, for inference; the caller disposes of them. */
+export function weightTensors(
+  tf: Tfjs,
+  { parameters, statistics }: StateValues,
+): Pick<ModelState, "parameters" | "statistics"> {
+  return { parameters: tf.tensor1d(parameters, "float32"), statistics: tf.tensor1d(statistics, "float32") };
 }
 
-const SLOTS = ["first", "second", "largest"] as const;
+/** Tensors of stored values; the caller disposes of them. Slots that the file lacks begin at zero. */
+export function stateTensors(tf: Tfjs, stored: StateValues, train: TrainConfig): ModelState {
+  const slots = slotNames(train).map((name): [string, Tensor1D] => {
+    const data = stored.slots[name];
+    return [name, data ? tf.tensor1d(data, "float32") : tf.zeros([stored.parameters.length])];
+  });
+  return { ...weightTensors(tf, stored), slots: Object.fromEntries(slots) };
+}
+
+const SLOT_PREFIX = "optimizer.";
 
 /** Writes a checkpoint, atomically. */
 export async function writeCheckpoint(
   file: string,
   network: Network,
   stored: StateValues,
-  facts: ModelFacts,
+  facts: z.input<typeof modelFactsSchema>,
 ): Promise<void> {
   const named = (specs: readonly ParameterSpec[], flat: Float32Array): NamedTensor[] => {
     const pieces = splitValues(specs, flat);
@@ -91,17 +93,14 @@ export async function writeCheckpoint(
       data: pieces.get(name) ?? new Float32Array(),
     }));
   };
-  const { slots } = stored;
   const tensors = [
     ...named(network.parameters, stored.parameters),
     ...named(network.statistics, stored.statistics),
-    ...(slots
-      ? SLOTS.map((slot) => ({
-          name: `optimizer.${slot}`,
-          shape: [slots[slot].length],
-          data: slots[slot],
-        }))
-      : []),
+    ...Object.entries(stored.slots).map(([slot, data]) => ({
+      name: SLOT_PREFIX + slot,
+      shape: [data.length],
+      data,
+    })),
   ];
   await writeSafetensors(file, tensors, {
     format: "distmis",
@@ -143,15 +142,18 @@ export async function readCheckpoint(
     }
     return all;
   };
-  const slot = (name: (typeof SLOTS)[number]) => tensors.get(`optimizer.${name}`)?.data;
-  const [first, second, largest] = SLOTS.map(slot);
-  return {
-    stored: {
-      parameters: flat(network.parameters),
-      statistics: flat(network.statistics),
-      slots: first && second && largest ? { first, second, largest } : null,
-    },
-    facts,
-    network,
-  };
+  const parameters = flat(network.parameters);
+  const slots: Record<string, Float32Array> = {};
+  for (const { name, data } of tensors.values()) {
+    // A format before this one kept an empty vector for a slot that is not used.
+    if (!name.startsWith(SLOT_PREFIX) || data.length === 0) continue;
+    if (data.length !== parameters.length) {
+      throw new DistmisError(
+        "DATA_INVALID",
+        `${file}: ${name} has ${data.length} values, expected ${parameters.length}`,
+      );
+    }
+    slots[name.slice(SLOT_PREFIX.length)] = data;
+  }
+  return { stored: { parameters, statistics: flat(network.statistics), slots }, facts, network };
 }

@@ -1,15 +1,25 @@
 /** The 3D U-Net, its loss and its optimiser, as functions over tensors. */
-export { type AdamSlots, adam, adamSlots } from "./adam.ts";
 export {
+  type EpochValue,
   type ModelFacts,
   modelFactsSchema,
   readCheckpoint,
   type StateValues,
   stateTensors,
   stateValues,
+  weightTensors,
   writeCheckpoint,
 } from "./checkpoint.ts";
-export { diceLoss, diceOfSums, type OverlapSums, overlapSums } from "./dice.ts";
+export { type Loss, lossOf } from "./loss.ts";
+export {
+  initialSlots,
+  type OptimizerConfig,
+  type OptimizerUpdate,
+  optimize,
+  type Slots,
+  slotNames,
+} from "./optimizer.ts";
+export { diceOfSums, type OverlapSums, overlapSums } from "./overlap.ts";
 export {
   initialParameters,
   type ParameterSpec,
@@ -17,6 +27,7 @@ export {
   splitParameters,
   splitValues,
 } from "./parameters.ts";
+export { learningRateAt, type ScheduleConfig } from "./schedule.ts";
 export {
   type Batch,
   evaluationStep,

@@ -2,8 +2,9 @@
 import type { Scalar, Tensor1D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
 import type { TrainConfig } from "../config/index.ts";
 import { type Compiled, compile, type TensorFlow } from "../tensorflow/index.ts";
-import { type AdamSlots, adam, adamSlots } from "./adam.ts";
-import { diceLoss, type OverlapSums, overlapSums } from "./dice.ts";
+import { lossOf, probabilitiesOf } from "./loss.ts";
+import { initialSlots, optimize, type Slots } from "./optimizer.ts";
+import { type OverlapSums, overlapSums } from "./overlap.ts";
 import { initialParameters, parameterCount } from "./parameters.ts";
 import type { Network } from "./unet.ts";
 
@@ -11,10 +12,10 @@ import type { Network } from "./unet.ts";
 export type ModelState = {
   readonly parameters: Tensor1D;
   readonly statistics: Tensor1D;
-  readonly slots: AdamSlots;
+  readonly slots: Slots;
 };
 
-/** Images [N, X, Y, Z, C], standardised, and truths [N, X, Y, Z, 1] in {0, 1}. */
+/** Images [N, X, Y, Z, C], standardised, and truths [N, X, Y, Z, 1]: index of each voxel's class, 0 is the background. */
 export type Batch = { readonly images: Tensor5D; readonly truth: Tensor5D };
 
 export type StepInput = {
@@ -27,7 +28,8 @@ export type StepInput = {
   readonly seed: Tensor1D;
 };
 
-export type StepOutput = { readonly state: ModelState; readonly loss: Scalar };
+/** `dice` is the batch's soft Dice, see Loss. */
+export type StepOutput = { readonly state: ModelState; readonly loss: Scalar; readonly dice: Scalar };
 
 export type EvaluationInput = {
   readonly parameters: Tensor1D;
@@ -45,30 +47,33 @@ export function initialState({ tf }: TensorFlow, network: Network, train: TrainC
   return {
     parameters: initialParameters(tf, network.parameters, train.seed),
     statistics: initialParameters(tf, network.statistics, train.seed),
-    slots: adamSlots(tf, parameterCount(network.parameters), train.amsgrad),
+    slots: initialSlots(tf, train, parameterCount(network.parameters)),
   };
 }
 
-/** Loss and its gradient with respect to the flat parameters, with the new moving statistics. */
+/** Loss and its gradient with respect to the flat parameters, with the batch's soft Dice and the new moving statistics. */
 export function lossAndGradient(
-  { tf }: TensorFlow,
+  runtime: TensorFlow,
   network: Network,
+  kind: TrainConfig["loss"],
   state: Pick<ModelState, "parameters" | "statistics">,
   batch: Batch,
   seed: Tensor1D,
-): { loss: Scalar; gradient: Tensor1D; statistics: Tensor1D } {
-  let statistics: Tensor1D | undefined;
+): { loss: Scalar; dice: Scalar; gradient: Tensor1D; statistics: Tensor1D } {
+  const { tf } = runtime;
+  let beside: { statistics: Tensor1D; dice: Scalar } | undefined;
   const { value, grad } = tf.valueAndGrad((parameters) => {
     const result = network.apply(parameters as Tensor1D, state.statistics, batch.images, { seed });
-    // keep: the statistics leave the gradient's scope beside its result.
-    statistics = tf.keep(result.statistics.clone());
-    return diceLoss(tf, tf.sigmoid(result.logits), batch.truth);
+    const { loss, dice } = lossOf(runtime, kind, result.logits, batch.truth);
+    // keep: these leave the gradient's scope beside its result.
+    beside = { statistics: tf.keep(result.statistics.clone()), dice };
+    return loss;
   })(state.parameters);
-  if (!statistics) throw new Error("the network was not applied");
-  return { loss: value as Scalar, gradient: grad as Tensor1D, statistics };
+  if (!beside) throw new Error("the network was not applied");
+  return { loss: value as Scalar, gradient: grad as Tensor1D, ...beside };
 }
 
-/** One optimiser step: forward, loss, backward, Adam. The caller disposes of the old state and of the results. */
+/** One optimiser step: forward, loss, backward, update. The caller disposes of the old state and of the results. */
 export function trainingStep(
   runtime: TensorFlow,
   network: Network,
@@ -78,22 +83,28 @@ export function trainingStep(
     runtime,
     { name: "training_step" },
     ({ state, batch, learningRate, step, seed }: StepInput): StepOutput => {
-      const { loss, gradient, statistics } = lossAndGradient(runtime, network, state, batch, seed);
-      const update = adam(runtime.tf, train, state.parameters, gradient, state.slots, learningRate, step);
-      return { state: { ...update, statistics }, loss };
+      const { loss, dice, gradient, statistics } = lossAndGradient(runtime, network, train.loss, state, batch, seed);
+      const update = optimize(runtime.tf, train, state.parameters, gradient, state.slots, learningRate, step);
+      return { state: { ...update, statistics }, loss, dice };
     },
   );
 }
 
 /** Loss and overlap of a batch, without training. */
-export function evaluationStep(runtime: TensorFlow, network: Network): Compiled<EvaluationInput, EvaluationOutput> {
+export function evaluationStep(
+  runtime: TensorFlow,
+  network: Network,
+  kind: TrainConfig["loss"],
+): Compiled<EvaluationInput, EvaluationOutput> {
   return compile(
     runtime,
     { name: "evaluation_step" },
     ({ parameters, statistics, batch }: EvaluationInput): EvaluationOutput => {
       const { logits } = network.apply(parameters, statistics, batch.images, null);
+      const { loss, dice } = lossOf(runtime, kind, logits, batch.truth);
+      dice.dispose();
       return {
-        loss: diceLoss(runtime.tf, runtime.tf.sigmoid(logits), batch.truth),
+        loss,
         overlap: overlapSums(runtime.tf, logits, batch.truth),
       };
     },
@@ -106,12 +117,12 @@ export type PredictionInput = {
   readonly images: Tensor5D;
 };
 
-/** Probabilities [N, X, Y, Z, 1] of images. */
+/** Probabilities [N, X, Y, Z, outputs] of images: of the foreground where there is one output, else of each class. */
 export function predictionStep(runtime: TensorFlow, network: Network): Compiled<PredictionInput, Tensor5D> {
   return compile(
     runtime,
     { name: "prediction_step" },
     ({ parameters, statistics, images }: PredictionInput): Tensor5D =>
-      runtime.tf.sigmoid(network.apply(parameters, statistics, images, null).logits),
+      probabilitiesOf(runtime, network.apply(parameters, statistics, images, null).logits),
   );
 }

@@ -6,12 +6,20 @@ import type { Tfjs } from "../tensorflow/index.ts";
 import { batches, type VolumeSource } from "./volumes.ts";
 
 export interface Evaluation {
-  /** Mean over the volumes of the Dice of each (probability above 0.5 against truth). */
+  /** Mean over the volumes of the Dice of each: mean over the foreground classes of prediction against truth. */
   dice: number;
+  /** Mean over the volumes of the Dice of each foreground class, from class 1. */
+  perClass: number[];
   /** Mean over the batches of the training's loss, weighted by their volumes. */
   loss: number;
   /** Dice of each volume, in the order of the split. */
   perVolume: number[];
+}
+
+/** With several foreground classes, the Dice of each as a metric: dice_1, dice_2 and so on. */
+export function classMetrics({ perClass }: Evaluation, prefix = ""): Record<string, number> {
+  if (perClass.length < 2) return {};
+  return Object.fromEntries(perClass.map((dice, index) => [`${prefix}dice_${index + 1}`, dice]));
 }
 
 /** A batch as tensors [N, X, Y, Z, C] and [N, X, Y, Z, 1]; the caller disposes of them. */
@@ -43,6 +51,7 @@ export async function evaluate(
   stop: () => boolean = () => false,
 ): Promise<Evaluation | null> {
   const perVolume: number[] = [];
+  const classSums: number[] = [];
   let loss = 0;
   for await (const volumes of batches(source.inOrder(), batchSize)) {
     if (stop()) return null;
@@ -51,10 +60,21 @@ export async function evaluate(
     const result = step({ parameters, statistics, batch });
     loss += (result.loss.dataSync()[0] as number) * volumes.length;
     const { common, predicted, true: truth } = result.overlap;
+    const classes = common.shape[1];
     const [a, b, c] = [common.dataSync(), predicted.dataSync(), truth.dataSync()];
-    for (let i = 0; i < volumes.length; i++) perVolume.push(diceOfSums(a[i] as number, b[i] as number, c[i] as number));
+    for (let volume = 0; volume < volumes.length; volume++) {
+      let sum = 0;
+      for (let index = 0; index < classes; index++) {
+        const at = volume * classes + index;
+        const dice = diceOfSums(a[at] as number, b[at] as number, c[at] as number);
+        classSums[index] = (classSums[index] ?? 0) + dice;
+        sum += dice;
+      }
+      perVolume.push(sum / classes);
+    }
     tf.dispose([batch.images, batch.truth, result.loss, common, predicted, truth]);
   }
-  const mean = perVolume.reduce((sum, dice) => sum + dice, 0) / perVolume.length;
-  return { dice: mean, loss: loss / perVolume.length, perVolume };
+  const count = perVolume.length;
+  const dice = perVolume.reduce((sum, own) => sum + own, 0) / count;
+  return { dice, perClass: classSums.map((sum) => sum / count), loss: loss / count, perVolume };
 }

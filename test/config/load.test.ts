@@ -58,7 +58,7 @@ describe("loadExperiment", () => {
       await refusal(`${valid}model: { kernel: 4, filters: 0, norm: batc }`),
       "exp.yaml:3: model.filters: expected a whole number from 1 to 512, found 0\n" +
         "exp.yaml:3: model.kernel: expected 1, 3 or 5, found 4\n" +
-        'exp.yaml:3: model.norm: expected one of "batch", "group", "none", found "batc"',
+        'exp.yaml:3: model.norm: expected one of "batch", "group", "instance", "none", found "batc"',
     );
     assert.equal(
       await refusal(`${valid}train: { beta1: 1, amsgrad: 1 }`),
@@ -202,10 +202,36 @@ describe("search space", () => {
       ),
       /model\.groups: expected a divisor of model\.filters \(6\) .* found 4 \(in trials with model\.norm=group, model\.filters=6\)$/,
     );
+    assert.match(
+      await refusal(`${valid}train: { warmup_epochs: 2.5 }\nsearch: { space: { train.epochs: { grid: [3, 2] } } }`),
+      /train\.warmup_epochs: expected less than train\.epochs \(2\), found 2\.5 \(in trials with train\.epochs=2\)$/,
+    );
     const many = JSON.stringify(Array.from({ length: 400 }, (_, index) => index + 1));
     assert.match(
       await refusal(`${valid}search: { space: { train.epochs: { grid: ${many} }, train.seed: { grid: ${many} } } }`),
       /search\.space: expected at most 100000 trials, found a grid of 160000$/,
+    );
+  });
+
+  it("may search the fields of a section that is left out", async () => {
+    const file = await write(
+      `${valid}search: { space: { train.early_stopping.patience: { grid: [3, 5] }, train.optimizer: { grid: [adamw, sgd] } } }`,
+    );
+    const experiment = await loadExperiment(file);
+    assert.equal(experiment.train.early_stopping, undefined);
+    const trials = [...gridPoints(experiment.search.space)].map((point) => trialConfig(experiment, point).train);
+    assert.deepEqual(
+      trials.map(({ early_stopping, optimizer }) => ({ ...early_stopping, optimizer })),
+      [
+        { patience: 3, min_delta: 0, optimizer: "adamw" },
+        { patience: 3, min_delta: 0, optimizer: "sgd" },
+        { patience: 5, min_delta: 0, optimizer: "adamw" },
+        { patience: 5, min_delta: 0, optimizer: "sgd" },
+      ],
+    );
+    assert.match(
+      await refusal(`${valid}search: { space: { train.early_stopping.patience: { grid: [0] } } }`),
+      /patience\.grid\[0\]: expected a whole number of at least 1, found 0$/,
     );
   });
 

@@ -64,20 +64,27 @@ export function noise(length: number, seed = 1): Float32Array {
   });
 }
 
+const NAMES = ["background", "one", "two"];
+
 export interface TinyOptions {
   shapes: (readonly [number, number, number])[];
   modalities?: number;
+  /** Values of the label files' classes; default 0, 1, 2. The cube of case i has the foreground class i, in turn. */
+  classes?: readonly number[];
 }
 
 /** An MSD data set with a bright cube as the label in each volume. Returns its folder. */
-export async function tinyDataset(dir: string, { shapes, modalities = 1 }: TinyOptions): Promise<string> {
+export async function tinyDataset(
+  dir: string,
+  { shapes, modalities = 1, classes = [0, 1, 2] }: TinyOptions,
+): Promise<string> {
   await mkdir(join(dir, "imagesTr"), { recursive: true });
   await mkdir(join(dir, "labelsTr"), { recursive: true });
   const names = shapes.map((_, index) => `case_${index}.nii.gz`);
   for (const [index, shape] of shapes.entries()) {
     const voxels = shape[0] * shape[1] * shape[2];
     const label = new Uint8Array(voxels);
-    label.fill(1 + (index % 2), Math.floor(voxels / 3), Math.floor(voxels / 2));
+    label.fill(classes[1 + (index % (classes.length - 1))] ?? 0, Math.floor(voxels / 3), Math.floor(voxels / 2));
     const data = noise(voxels * modalities, index + 1).map((value, at) => 100 * value + 50 * (label[at % voxels] ?? 0));
     const image: NiftiVolume = { data, shape: modalities === 1 ? shape : [...shape, modalities], affine: AFFINE };
     await writeNifti(join(dir, "imagesTr", names[index] ?? ""), image);
@@ -86,7 +93,7 @@ export async function tinyDataset(dir: string, { shapes, modalities = 1 }: TinyO
   const dataset = {
     name: "tiny",
     modality: Object.fromEntries(Array.from({ length: modalities }, (_, index) => [String(index), `m${index}`])),
-    labels: { 0: "background", 1: "one", 2: "two" },
+    labels: Object.fromEntries(classes.map((value) => [String(value), NAMES[value] ?? `class ${value}`])),
     training: names.map((name) => ({ image: `./imagesTr/${name}`, label: `./labelsTr/${name}` })),
   };
   await writeFile(join(dir, "dataset.json"), JSON.stringify(dataset));

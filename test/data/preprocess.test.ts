@@ -8,6 +8,7 @@ import {
   preprocessImage,
   preprocessingSchema,
   preprocessLabel,
+  restoreClasses,
   restoreLabel,
   restoreProbabilities,
 } from "../../src/data/index.ts";
@@ -184,5 +185,46 @@ describe("preprocessing", () => {
     const slices = Array.from({ length: 155 }, (_, z) => cut[z * 6]);
     assert.deepEqual(slices, [0, 0, ...Array.from({ length: 152 }, () => 1), 0]);
     fails(() => restoreProbabilities(new Float32Array(3), [3, 2, 5], recipe([3, 2, 5])), "3 voxels");
+  });
+
+  it("takes the probabilities of several classes back to the values of the label files", () => {
+    const of = (shape: [number, number, number], classes: Record<string, string>): Preprocessing => ({
+      ...recipe(shape),
+      labels: { mode: "multiclass", classes },
+    });
+    const classes = { 0: "background", 10: "b", 2: "a" };
+    const values = [0, 2, 10];
+    const shape = [5, 6, 155] as const;
+    const label = noise(5 * 6 * 155, 7).map((value) => values[Math.floor(value * 3)] ?? 0);
+    const same = of([5, 6, 152], classes);
+    const target = preprocessLabel(volume(label, [...shape]), same).label;
+    assert.deepEqual([...new Set(target)].sort(), [0, 1, 2]);
+    const oneHot = (scale: number) =>
+      Float32Array.from({ length: 3 * target.length }, (_, at) =>
+        target[Math.floor(at / 3)] === at % 3 ? scale : 0.1,
+      );
+    const expected = label.map((value, at) => (at < 60 || at >= 154 * 30 ? 0 : value));
+    assert.deepEqual(restoreClasses(oneHot(0.8), shape, same), Uint8Array.from(expected));
+
+    // Resized: at each voxel the class whose own resized probabilities are the highest, which needn't be a resized argmax.
+    const small = of([4, 3, 5], { ...classes, 10: "b" });
+    const probabilities = noise(3 * 60, 9);
+    const native = [8, 7, 9] as const;
+    const single = [0, 1, 2].map((place) =>
+      restoreProbabilities(
+        Float32Array.from({ length: 60 }, (_, at) => probabilities[3 * at + place] ?? 0),
+        native,
+        recipe([4, 3, 5]),
+      ),
+    );
+    const best = Array.from({ length: 504 }, (_, at) => {
+      const all = single.map((each) => each[at] ?? 0);
+      return values[all.indexOf(Math.max(...all))];
+    });
+    assert.deepEqual([...restoreClasses(probabilities, native, small)], best);
+
+    const wide = of([5, 6, 152], { 0: "background", 2: "a", 1000: "b" });
+    assert.deepEqual([...new Set(restoreClasses(oneHot(0.8), shape, wide))].sort(), [0, 1000, 2]);
+    fails(() => restoreClasses(new Float32Array(100), shape, same), "100 values", "3 classes");
   });
 });

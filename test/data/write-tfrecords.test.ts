@@ -3,7 +3,8 @@ import { mkdir, readdir, readFile, rm, utimes, writeFile } from "node:fs/promise
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { readInfo, readMsdDataset, readSplit, writeNifti, writeTfrecords } from "../../src/data/index.ts";
-import { splitCounts } from "../../src/data/split.ts";
+import { infoSchema } from "../../src/data/info.ts";
+import { assignSplits, splitCounts } from "../../src/data/split.ts";
 import { AFFINE, failure, noise, tempDir, tinyDataset } from "./helpers.ts";
 
 describe("splitCounts", () => {
@@ -24,6 +25,40 @@ describe("splitCounts", () => {
     assert.match(splitCounts(4, [0.7, 0.15, 0.15]).notes.join(), /valid split takes one from/);
     assert.throws(() => splitCounts(5, [0.7, 0.2, 0.2]), failure("USAGE", "sum to 1"));
     assert.throws(() => splitCounts(5, [0, 0.5, 0.5]), failure("USAGE", "training split"));
+  });
+});
+
+describe("assignSplits", () => {
+  const items = Array.from({ length: 13 }, (_, index) => index);
+
+  it("holds back each sample in exactly one fold and divides the others as the first two ratios say", () => {
+    const tested: number[] = [];
+    for (let index = 1; index <= 5; index++) {
+      const { members, notes } = assignSplits(items, [0.6, 0.2, 0.2], { index, of: 5 });
+      assert.deepEqual(notes, []);
+      assert.deepEqual(
+        [...members.train, ...members.valid],
+        items.filter((item) => !members.test.includes(item)),
+      );
+      assert.equal(members.train.length, Math.floor(0.75 * (13 - members.test.length)));
+      tested.push(...members.test);
+    }
+    assert.deepEqual(
+      tested.toSorted((a, b) => a - b),
+      items,
+    );
+    assert.deepEqual(assignSplits(items, [0.6, 0.2, 0.2], { index: 2, of: 5 }).members.test, [1, 6, 11]);
+  });
+
+  it("refuses folds that there aren't", () => {
+    const fold = (index: number, of: number) => () => assignSplits(items, [0.7, 0.15, 0.15], { index, of });
+    for (const [index, of] of [
+      [0, 5],
+      [6, 5],
+      [1, 1],
+    ] as const)
+      assert.throws(fold(index, of), failure("USAGE", `--fold ${index}/${of}`, "K/N"));
+    assert.throws(fold(1, 14), failure("USAGE", "only 13 labelled"));
   });
 });
 
@@ -103,6 +138,57 @@ describe("writeTfrecords", () => {
       assert.deepEqual(volume.imageShape, [8, 6, 5, 2]);
     }
     assert.equal(index, 5);
+  });
+
+  it("writes each class by its place among dataset.json's, and a fold as the test split", async (t) => {
+    const dir = await tempDir(t);
+    const shapes = Array.from({ length: 6 }, () => [6, 4, 8] as const);
+    const sourceDir = await tinyDataset(join(dir, "source"), { shapes, classes: [0, 1, 3] });
+    const options = {
+      sourceDir,
+      targetDir: join(dir, "out"),
+      labels: "multiclass",
+      fold: { index: 2, of: 3 },
+    } as const;
+    const { info } = await writeTfrecords(options);
+    assert.deepEqual(info.distmis?.preprocessing.labels, {
+      mode: "multiclass",
+      classes: { 0: "background", 1: "one", 3: "class 3" },
+    });
+    assert.deepEqual(
+      info.distmis.samples.test.map(({ image }) => image.path),
+      ["imagesTr/case_1.nii.gz", "imagesTr/case_4.nii.gz"],
+    );
+    const values: number[][] = [];
+    for await (const { label } of readSplit(join(dir, "out"), "test")) values.push([...new Set(label)].sort());
+    // Case 1 holds class 3 and case 4 class 1.
+    assert.deepEqual(values, [
+      [0, 2],
+      [0, 1],
+    ]);
+
+    assert.equal((await writeTfrecords(options)).status, "up-to-date");
+    const { fold, ...whole } = options;
+    await assert.rejects(writeTfrecords(whole), failure("FILE_UNUSABLE", "made with --fold 2/3, now not given"));
+    await assert.rejects(
+      writeTfrecords({ ...options, labels: "binary" }),
+      failure("FILE_UNUSABLE", "made with --labels multiclass, now binary"),
+    );
+  });
+
+  it("reads the info.json of a version that knew neither folds nor classes", async (t) => {
+    const dir = await tempDir(t);
+    const sourceDir = await tinyDataset(join(dir, "source"), { shapes: [[4, 4, 4]] });
+    const options = { sourceDir, targetDir: join(dir, "out"), split: [1, 0, 0] } as const;
+    await writeTfrecords(options);
+    const path = join(dir, "out", "info.json");
+    const info = JSON.parse(await readFile(path, "utf8"));
+    delete info.distmis.options.labels;
+    delete info.distmis.options.fold;
+    await writeFile(path, JSON.stringify(info));
+    const { labels, fold } = infoSchema.parse(info).distmis?.options ?? {};
+    assert.deepEqual([labels, fold], ["binary", null]);
+    assert.equal((await writeTfrecords(options)).status, "up-to-date");
   });
 
   it("says up to date, and replaces another data set only with overwrite", async (t) => {

@@ -4,11 +4,11 @@ import path from "node:path";
 import { stringify } from "csv-stringify/sync";
 import writeFileAtomic from "write-file-atomic";
 import { z } from "zod";
-import { readInfo, type SampleInfo } from "../../data/index.ts";
+import { outputsOf, readInfo, type SampleInfo } from "../../data/index.ts";
 import { DistmisError } from "../../errors/index.ts";
-import { loadModel, type Model, predictFile } from "../../inference/index.ts";
+import { type Ensemble, ensemble, loadModel, predictFile } from "../../inference/index.ts";
 import { evaluationStep } from "../../model/index.ts";
-import { evaluate } from "../evaluation.ts";
+import { classMetrics, evaluate } from "../evaluation.ts";
 import type { Task, TrialContext, TrialResult } from "../task.ts";
 import { tensorLeftovers } from "../tensor-leftovers.ts";
 import { trialTensorFlow } from "../trial-tensorflow.ts";
@@ -30,8 +30,16 @@ async function run(trial: TrialContext): Promise<TrialResult> {
   const info = await readInfo(data.dir);
   const runtime = trialTensorFlow(trial);
   const model = await loadModel(runtime, input.checkpoint);
-  const step = evaluationStep(runtime, model.network);
+  const step = evaluationStep(runtime, model.network, model.facts.train.loss);
   try {
+    const outputs = outputsOf(info);
+    if (model.network.outputs !== outputs) {
+      throw new DistmisError(
+        "DATA_INVALID",
+        `${input.checkpoint}: a model of ${outputsInWords(model.network.outputs)}, but the labels of ${data.dir} are of ` +
+          `${outputsInWords(outputs)}: evaluate it on data written as those that it was trained on`,
+      );
+    }
     const source = await openVolumes(data.dir, info, input.split, trial.shared, data.cache_gigabytes * 2 ** 30);
     if (source.size === 0) throw new DistmisError("DATA_INVALID", `${data.dir}: the ${input.split} split is empty`);
     const result = await evaluate(runtime.tf, step, model, source, train.batch_size_per_replica, () =>
@@ -40,12 +48,19 @@ async function run(trial: TrialContext): Promise<TrialResult> {
     if (result === null) return { stopped: true, metrics: {} };
     const metrics = {
       dice: result.dice,
+      ...classMetrics(result),
       loss: result.loss,
       volumes: result.perVolume.length,
     };
     const own = info.distmis;
     if (input.predictions === undefined || own === undefined) return { stopped: false, metrics };
-    const written = await writePredictions(trial, model, own.source_dir, own.samples[input.split], input.predictions);
+    const written = await writePredictions(
+      trial,
+      ensemble([model]),
+      own.source_dir,
+      own.samples[input.split],
+      input.predictions,
+    );
     return { stopped: written === null, metrics: { ...metrics, ...written } };
   } finally {
     step.dispose();
@@ -53,10 +68,12 @@ async function run(trial: TrialContext): Promise<TrialResult> {
   }
 }
 
+const outputsInWords = (outputs: number) => (outputs === 1 ? "one foreground" : `${outputs} classes`);
+
 /** Segments the sources of the samples; returns what it wrote, or null if asked to stop. */
 async function writePredictions(
   trial: TrialContext,
-  model: Model,
+  model: Ensemble,
   sourceDir: string,
   samples: readonly SampleInfo[],
   outputDir: string,
@@ -67,16 +84,19 @@ async function writePredictions(
     label: string;
     prediction: string;
     dice: number;
+    [ofClass: `dice_${string}`]: number;
   }[] = [];
   for (const { image, label } of samples) {
     if (trial.stopRequested()) return null;
     const [imageFile, labelFile] = [path.join(sourceDir, image.path), path.join(sourceDir, label.path)];
     const { file, dice } = await predictFile(model, imageFile, outputDir, labelFile);
+    const ofClasses = Object.entries(dice?.classes ?? {}).map(([value, each]) => [`dice_${value}`, each] as const);
     rows.push({
       image: imageFile,
       label: labelFile,
       prediction: file,
-      dice: dice ?? Number.NaN,
+      dice: dice?.mean ?? Number.NaN,
+      ...Object.fromEntries(ofClasses),
     });
   }
   await writeFileAtomic(path.join(outputDir, "scores.csv"), stringify(rows, { header: true }));

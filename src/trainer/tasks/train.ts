@@ -4,11 +4,12 @@ import path from "node:path";
 import { z } from "zod";
 import { augmentedSource, trainingShape } from "../../augment/index.ts";
 import type { TrialConfig } from "../../config/index.ts";
-import { type DatasetInfo, readInfo } from "../../data/index.ts";
+import { type DatasetInfo, outputsOf, readInfo } from "../../data/index.ts";
 import { DistmisError, messageOf } from "../../errors/index.ts";
 import {
   evaluationStep,
   initialState,
+  learningRateAt,
   type ModelFacts,
   type ModelState,
   type Network,
@@ -21,7 +22,8 @@ import {
 } from "../../model/index.ts";
 import { packageVersion } from "../../paths/index.ts";
 import { flatten, type TensorFlow } from "../../tensorflow/index.ts";
-import { batchTensors, type Evaluation, evaluate } from "../evaluation.ts";
+import { batchTensors, classMetrics, type Evaluation, evaluate } from "../evaluation.ts";
+import { advanced, NO_STANDING, patienceIsSpent, type Standing } from "../standing.ts";
 import type { Task, TrialContext, TrialResult } from "../task.ts";
 import { tensorLeftovers } from "../tensor-leftovers.ts";
 import { trialTensorFlow } from "../trial-tensorflow.ts";
@@ -43,11 +45,12 @@ interface Progress {
   state: ModelState;
   epoch: number;
   step: number;
-  best: ModelFacts["best"];
+  standing: Standing;
 }
 
 async function run(trial: TrialContext): Promise<TrialResult> {
   const { config } = trial;
+  const { train } = config;
   const goal = inputSchema.parse(trial.taskInput ?? {});
   if (!config.data) throw new DistmisError("CONFIG_INVALID", "data.dir is missing: name the folder of TFRecords");
   const info = await readInfo(config.data.dir);
@@ -59,23 +62,23 @@ async function run(trial: TrialContext): Promise<TrialResult> {
   const channels = await checkShape(training, config);
 
   const runtime = trialTensorFlow(trial);
-  const network = unet(runtime, config.model, channels, 1);
+  const network = unet(runtime, config.model, channels, outputsOf(info));
   const steps = {
-    train: trainingStep(runtime, network, config.train),
-    evaluate: evaluationStep(runtime, network),
+    train: trainingStep(runtime, network, train),
+    evaluate: evaluationStep(runtime, network, train.loss),
   };
   const progress = await begin(trial, runtime, network);
+  const ended = () => progress.epoch >= train.epochs || patienceIsSpent(progress.standing, progress.epoch, train);
   try {
-    while (progress.epoch < config.train.epochs) {
+    while (!ended()) {
       const start = performance.now();
       const trained = await trainEpoch(trial, runtime, steps.train, training, progress);
       if (trained === null) return { stopped: true, metrics: {} };
       const stop = () => trial.stopRequested();
-      const batchSize = config.train.batch_size_per_replica;
       const validated =
         validation.size === 0
           ? undefined
-          : await evaluate(runtime.tf, steps.evaluate, progress.state, validation, batchSize, stop);
+          : await evaluate(runtime.tf, steps.evaluate, progress.state, validation, train.batch_size_per_replica, stop);
       if (validated === null) return { stopped: true, metrics: {} };
       progress.epoch++;
       const metrics = epochMetrics(trained, validated);
@@ -84,19 +87,22 @@ async function run(trial: TrialContext): Promise<TrialResult> {
       const volumes = training.size + validation.size;
       await trial.report({
         epoch: progress.epoch,
-        epochs: config.train.epochs,
+        epochs: train.epochs,
         metrics,
         seconds,
         volumesPerSecond: volumes / seconds,
         // The best one stays as it is until a better one takes its place; the last one is overwritten at each epoch.
-        checkpoint: progress.best?.epoch === progress.epoch ? BEST_CHECKPOINT : LAST_CHECKPOINT,
+        checkpoint: progress.standing.best?.epoch === progress.epoch ? BEST_CHECKPOINT : LAST_CHECKPOINT,
       });
       if (trial.stopRequested()) return { stopped: true, metrics: {} };
     }
-    return {
-      stopped: false,
-      metrics: progress.best ? { [`best_${goal.metric}`]: progress.best.value } : {},
-    };
+    const { best, progress: reached } = progress.standing;
+    if (progress.epoch < train.epochs && reached) {
+      console.log(
+        `ends after epoch ${progress.epoch} of ${train.epochs}: ${goal.metric} made no progress since epoch ${reached.epoch} (train.early_stopping)`,
+      );
+    }
+    return { stopped: false, metrics: best ? { [`best_${goal.metric}`]: best.value } : {} };
   } finally {
     runtime.tf.dispose(flatten(progress.state));
     steps.train.dispose();
@@ -135,10 +141,10 @@ async function begin(trial: TrialContext, runtime: TensorFlow, network: Network)
       }
       console.log(`continues after epoch ${facts.epoch} from ${file}`);
       return {
-        state: stateTensors(runtime.tf, stored, train.amsgrad),
+        state: stateTensors(runtime.tf, stored, train),
         epoch: facts.epoch,
         step: facts.step,
-        best: facts.best,
+        standing: { best: facts.best, kept: facts.kept, progress: facts.progress },
       };
     } catch (error) {
       if (!(error instanceof DistmisError)) throw error;
@@ -150,26 +156,35 @@ async function begin(trial: TrialContext, runtime: TensorFlow, network: Network)
     state: initialState(runtime, network, train),
     epoch: 0,
     step: 0,
-    best: null,
+    standing: NO_STANDING,
   };
 }
 
-/** Mean loss of an epoch, or null if the trial was asked to stop. Advances `progress.state` and `progress.step`. */
+/** What training an epoch reports. */
+interface Trained {
+  /** Means over the batches, weighted by their volumes. */
+  loss: number;
+  dice: number;
+}
+
+/** Null if the trial was asked to stop. Advances `progress.state` and `progress.step`. */
 async function trainEpoch(
   trial: TrialContext,
   runtime: TensorFlow,
   step: ReturnType<typeof trainingStep>,
   source: VolumeSource,
   progress: Progress,
-): Promise<number | null> {
+): Promise<Trained | null> {
   const { tf } = runtime;
   const { train } = trial.config;
   const epoch = progress.epoch + 1;
-  let sum = 0;
+  const totalSteps = train.epochs * Math.ceil(source.size / train.batch_size_per_replica);
+  const sums = { loss: 0, dice: 0 };
   for await (const volumes of batches(source.shuffled(train.seed, epoch), train.batch_size_per_replica)) {
     if (trial.stopRequested()) return null;
     const batch = batchTensors(tf, volumes);
-    const [learningRate, count] = [tf.scalar(train.learning_rate), tf.scalar(progress.step + 1)];
+    const rate = learningRateAt(train, progress.step, totalSteps);
+    const [learningRate, count] = [tf.scalar(rate), tf.scalar(progress.step + 1)];
     const seed = tf.tensor1d([train.seed, progress.step], "int32");
     const result = step({
       state: progress.state,
@@ -178,8 +193,8 @@ async function trainEpoch(
       step: count,
       seed,
     });
-    const loss = result.loss.dataSync()[0] as number;
-    tf.dispose([...flatten(progress.state), batch.images, batch.truth, learningRate, count, seed, result.loss]);
+    const [loss, dice] = [result.loss.dataSync()[0] as number, result.dice.dataSync()[0] as number];
+    tf.dispose([...flatten(progress.state), ...flatten(batch), learningRate, count, seed, result.loss, result.dice]);
     progress.state = result.state;
     progress.step++;
     if (!Number.isFinite(loss)) {
@@ -188,18 +203,21 @@ async function trainEpoch(
         `the loss is ${loss} at step ${progress.step} (epoch ${epoch}): try a smaller train.learning_rate than ${train.learning_rate}`,
       );
     }
-    if (train.debug) console.log(`epoch ${epoch} step ${progress.step} loss ${loss.toFixed(6)}`);
-    sum += loss * volumes.length;
+    if (train.debug) console.log(`epoch ${epoch} step ${progress.step} loss ${loss.toFixed(6)} learning rate ${rate}`);
+    sums.loss += loss * volumes.length;
+    sums.dice += dice * volumes.length;
   }
-  return sum / source.size;
+  return { loss: sums.loss / source.size, dice: sums.dice / source.size };
 }
 
-function epochMetrics(loss: number, validation: Evaluation | undefined): Record<string, number> {
-  const own = { loss, dice: 1 - loss };
-  return validation ? { ...own, val_loss: validation.loss, val_dice: validation.dice } : own;
+function epochMetrics({ loss, dice }: Trained, validation: Evaluation | undefined): Record<string, number> {
+  if (!validation) return { loss, dice };
+  return { loss, dice, val_loss: validation.loss, val_dice: validation.dice, ...classMetrics(validation, "val_") };
 }
 
-/** Writes the last checkpoint, and the best one first where this epoch is it. */
+const keptCheckpoint = (epoch: number) => `${CHECKPOINTS}/epoch-${epoch}.safetensors`;
+
+/** Writes the last checkpoint, and first those that this epoch has a place among: the best one, and the best few. */
 async function save(
   trial: TrialContext,
   network: Network,
@@ -210,28 +228,39 @@ async function save(
   channels: number,
   tensorflow: string,
 ): Promise<void> {
-  // Without a validation split the model goes by the training's loss.
-  const value = metrics[goal.metric] ?? metrics.dice ?? Number.NaN;
-  const sign = goal.mode === "max" ? 1 : -1;
-  const improved = progress.best === null || sign * value > sign * progress.best.value;
-  if (improved) progress.best = { value, epoch: progress.epoch };
+  const { train } = trial.config;
+  const { epoch } = progress;
+  // Without a validation split the model goes by the training's Dice.
+  const goalMetric = metrics[goal.metric];
+  const value = goalMetric ?? metrics.dice ?? Number.NaN;
+  const before = progress.standing;
+  progress.standing = advanced(before, { value, epoch }, goalMetric === undefined ? "max" : goal.mode, train);
   const facts: ModelFacts = {
     format: 1,
     model: trial.config.model,
-    train: trial.config.train,
+    train,
     channels,
     outputs: network.outputs,
-    epoch: progress.epoch,
+    epoch,
     step: progress.step,
     metrics,
-    best: progress.best,
+    ...progress.standing,
     preprocessing: info.distmis?.preprocessing ?? null,
     versions: { distmis: packageVersion(), tensorflow },
   };
+  const { best, kept } = progress.standing;
   await fs.mkdir(path.join(trial.dir, CHECKPOINTS), { recursive: true });
   const stored = stateValues(progress.state);
-  if (improved) await writeCheckpoint(path.join(trial.dir, BEST_CHECKPOINT), network, stored, facts);
-  await writeCheckpoint(path.join(trial.dir, LAST_CHECKPOINT), network, stored, facts);
+  const write = (name: string) => writeCheckpoint(path.join(trial.dir, name), network, stored, facts);
+  if (train.keep_best > 1 && kept.some((own) => own.epoch === epoch)) await write(keptCheckpoint(epoch));
+  if (best?.epoch === epoch) await write(BEST_CHECKPOINT);
+  await write(LAST_CHECKPOINT);
+  for (const old of before.kept) {
+    // Only now: until the last checkpoint is written, a resumed trial may come back to them.
+    if (!kept.some((own) => own.epoch === old.epoch)) {
+      await fs.rm(path.join(trial.dir, keptCheckpoint(old.epoch)), { force: true });
+    }
+  }
 }
 
 const task: Task = { run, leftovers: tensorLeftovers };

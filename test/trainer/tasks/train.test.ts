@@ -114,6 +114,95 @@ test("the crop, not the volume, must be what the network can halve", async () =>
   await assert.rejects(trainTask.run(trialIn("large-crop", crop([16, 24, 20])).trial), /crop\.shape: expected at most/);
 });
 
+test("a stopped trial continues to the last bit with momentum, a schedule, clipping, dropout and several checkpoints", async () => {
+  const train: ExperimentInput["train"] = {
+    epochs: 5,
+    optimizer: "sgd",
+    nesterov: true,
+    learning_rate: 0.05,
+    schedule: "cosine",
+    warmup_epochs: 1.5,
+    clip_norm: 1,
+    loss: "dice_ce",
+    keep_best: 2,
+  };
+  const config = trialConfig(train, { norm: "instance", activation: "leaky_relu", dropout: 0.1, residual: true });
+  const whole = trialIn("scheduled", config);
+  await trainTask.run(whole.trial);
+  const first = trialIn("scheduled-parts", config, { stopAfter: 3 });
+  await trainTask.run(first.trial);
+  const second = trialIn("scheduled-parts", config);
+  const result = await trainTask.run(second.trial);
+  assert.deepEqual(metricsOf([...first.reports, ...second.reports]), metricsOf(whole.reports));
+  const dice = whole.reports.map(({ metrics }) => metrics.val_dice ?? -1);
+  assert.equal(result.metrics.best_val_dice, Math.max(...dice));
+
+  const kept = dice
+    .map((value, index) => ({ value, epoch: index + 1 }))
+    .sort((a, b) => b.value - a.value)
+    .slice(0, 2)
+    .map(({ epoch }) => `epoch-${epoch}.safetensors`);
+  for (const { folder } of [whole, second]) {
+    const checkpoints = path.join(folder, "checkpoints");
+    assert.deepEqual(fs.readdirSync(checkpoints).sort(), [...kept, "best.safetensors", "last.safetensors"].sort());
+    const [best = ""] = kept;
+    const bytesOf = (name: string) => fs.readFileSync(path.join(checkpoints, name));
+    assert.deepEqual(bytesOf(best), bytesOf("best.safetensors"));
+  }
+  assert.equal(trainTask.leftovers?.(), null);
+});
+
+test("early stopping ends a trial that makes no progress, and one that goes on from there ends at once", async () => {
+  const config = trialConfig({ epochs: 9, early_stopping: { patience: 2, min_delta: 1 } });
+  const { trial, reports } = trialIn("early", config);
+  const result = await trainTask.run(trial);
+  assert.equal(result.stopped, false);
+  // No step is worth 1: the first epoch stays the last progress.
+  assert.deepEqual(
+    reports.map(({ epoch }) => epoch),
+    [1, 2, 3],
+  );
+  const best = Math.max(...reports.map(({ metrics }) => metrics.val_dice ?? -1));
+  assert.deepEqual(result.metrics, { best_val_dice: best });
+  const again = trialIn("early", config);
+  assert.deepEqual(await trainTask.run(again.trial), result);
+  assert.equal(again.reports.length, 0);
+});
+
+/** The phantom's data as if its labels held the classes 0, 1 and 2, of which the last is nowhere. */
+function threeClasses(): string {
+  const target = path.join(dir, "three-classes");
+  fs.cpSync(dataset(), target, { recursive: true });
+  const file = path.join(target, "info.json");
+  const info = JSON.parse(fs.readFileSync(file, "utf8"));
+  info.distmis.preprocessing.labels = { mode: "multiclass", classes: { 0: "background", 1: "tumour", 2: "none" } };
+  fs.writeFileSync(file, JSON.stringify(info));
+  return target;
+}
+
+test("a data set of several classes trains a network of as many outputs, and each class is reported", async () => {
+  const data = { dir: threeClasses() };
+  const config = trialConfig({ epochs: 6, learning_rate: 5e-3, loss: "dice_ce" }, { norm: "instance" }, data);
+  const { trial, reports, folder } = trialIn("classes", config);
+  await trainTask.run(trial);
+  const [before = {}, after = {}] = [reports[0]?.metrics, reports.at(-1)?.metrics];
+  assert.ok((after.val_loss ?? 9) < (before.val_loss ?? 0), "it learns");
+  const { val_dice = -1, val_dice_1 = -1, val_dice_2 = -1 } = after;
+  assert.ok(Math.abs(val_dice - (val_dice_1 + val_dice_2) / 2) < 1e-12);
+  assert.equal(val_dice_2, 1, "neither there nor predicted");
+
+  const input = { checkpoint: path.join(folder, "checkpoints", "last.safetensors"), split: "valid" };
+  const { metrics } = await evaluateTask.run(trialIn("classes", config, { input }).trial);
+  assert.equal(metrics.dice, val_dice);
+  assert.equal(metrics.dice_1, val_dice_1);
+  const binary = trialIn("classes", trialConfig({ epochs: 1 }), { input });
+  await assert.rejects(evaluateTask.run(binary.trial), {
+    code: "DATA_INVALID",
+    message: /last\.safetensors: a model of 3 classes, but the labels of .* are of one foreground/,
+  });
+  assert.equal(trainTask.leftovers?.(), null);
+});
+
 test("a damaged last checkpoint is said and the best one is taken", async () => {
   const config = trialConfig({ epochs: 2 });
   const { trial, folder } = trialIn("damaged", config);

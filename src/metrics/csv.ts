@@ -1,0 +1,26 @@
+import { stringify } from "csv-stringify/sync";
+import writeFileAtomic from "write-file-atomic";
+import { DistmisError, messageOf } from "../errors/index.ts";
+import type { EvaluationResult, ScoreTable } from "./evaluate-folders.ts";
+import { SCORES } from "./scores.ts";
+
+/**
+ * Writes a row for each case and class, one for the mean over its foreground classes, and at the end those of the case "mean";
+ * what is not defined is left empty. Errors: FILE_UNUSABLE.
+ */
+export async function writeEvaluationCsv(file: string, { cases, mean }: EvaluationResult): Promise<void> {
+  const rows = [...cases, { case: "mean", ...mean }].flatMap((each) => tableRows(each.case, each));
+  try {
+    await writeFileAtomic(file, stringify(rows, { header: true, columns: ["case", "class", ...SCORES] }));
+  } catch (error) {
+    throw new DistmisError("FILE_UNUSABLE", `${file}: can't be written: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function tableRows(name: string, { classes, foreground }: ScoreTable) {
+  return [...Object.entries(classes), ["foreground", foreground] as const].map(([value, scores]) => ({
+    case: name,
+    class: value,
+    ...scores,
+  }));
+}

@@ -1,0 +1,149 @@
+/** A folder of segmentations against a folder of labels. */
+import { checkPair, listNifti, type NiftiImage, niftiStem, readNifti } from "../data/index.ts";
+import { DistmisError } from "../errors/index.ts";
+import { overlapCounts } from "./overlap.ts";
+import { classScores, meanScores, type Scores } from "./scores.ts";
+import { hausdorff95 } from "./surface.ts";
+
+export interface EvaluateOptions {
+  /** Folder of NIfTI segmentations. */
+  predictions: string;
+  /** Folder of NIfTI labels of the same names and grids. */
+  labels: string;
+  /** Every class above 0 counts as class 1, as for a binary model. */
+  merge?: boolean;
+  /** Labels without a prediction are left out instead of refused. */
+  partial?: boolean;
+  signal?: AbortSignal;
+}
+
+/** Scores by class (its value in the files) and their mean over the foreground classes. */
+export interface ScoreTable {
+  classes: Record<string, Scores>;
+  foreground: Scores;
+}
+
+export interface CaseScores extends ScoreTable {
+  /** The files' common name. */
+  case: string;
+  prediction: string;
+  label: string;
+}
+
+/** The JSON of `distmis evaluate --json`, see docs/data-formats.md. */
+export interface EvaluationResult {
+  format: 1;
+  /** Foreground classes found in any file, ascending; [1] if there are none. */
+  classes: number[];
+  cases: CaseScores[];
+  /** Over the cases. */
+  mean: ScoreTable;
+}
+
+/**
+ * Measures each prediction against the label of its name.
+ *
+ * Errors: FILE_UNUSABLE (a folder or a counterpart is missing), DATA_INVALID naming the files (two of one name, another grid, voxels
+ * that are no class), INTERRUPTED.
+ */
+export async function evaluateFolders(
+  options: EvaluateOptions,
+  onCase: (done: number, total: number) => void = () => {},
+): Promise<EvaluationResult> {
+  const pairs = await pairFiles(options);
+  const measured: { name: string; prediction: string; label: string; scores: Map<number, Scores> }[] = [];
+  for (const [index, { name, prediction, label }] of pairs.entries()) {
+    if (options.signal?.aborted) throw new DistmisError("INTERRUPTED", "stopped by the user");
+    measured.push({ name, prediction, label, scores: await measure(prediction, label, options.merge ?? false) });
+    onCase(index + 1, pairs.length);
+  }
+  const found = new Set(measured.flatMap(({ scores }) => [...scores.keys()]));
+  const classes = found.size === 0 ? [1] : [...found].sort((a, b) => a - b);
+  const absent = classScores({ truth: 0, predicted: 0, common: 0 }, 0, 0);
+  const cases = measured.map(({ name, prediction, label, scores }) => {
+    const table = tableOf(classes, (value) => scores.get(value) ?? absent);
+    return { case: name, prediction, label, ...table };
+  });
+  const mean = tableOf(classes, (value) =>
+    meanScores(cases.map((each) => each.classes[String(value)]).filter((scores) => scores !== undefined)),
+  );
+  return { format: 1, classes, cases, mean };
+}
+
+function tableOf(classes: readonly number[], scoresOf: (value: number) => Scores): ScoreTable {
+  const scores = classes.map((value) => [String(value), scoresOf(value)] as const);
+  return { classes: Object.fromEntries(scores), foreground: meanScores(scores.map(([, each]) => each)) };
+}
+
+async function pairFiles({ predictions, labels, partial = false }: EvaluateOptions) {
+  const [predicted, truths] = [await byStem(predictions), await byStem(labels)];
+  const pairs = [...predicted].map(([name, prediction]) => {
+    const label = truths.get(name);
+    if (label !== undefined) return { name, prediction, label };
+    throw new DistmisError("FILE_UNUSABLE", `${prediction}: there is no label of its name in ${labels}`);
+  });
+  const missing = [...truths].filter(([name]) => !predicted.has(name)).map(([, file]) => file);
+  if (missing.length > 0 && !partial) {
+    const others = missing.length > 1 ? ` and ${missing.length - 1} other labels` : "";
+    throw new DistmisError(
+      "FILE_UNUSABLE",
+      `${missing[0]}${others}: there is no prediction of that name in ${predictions}; --partial measures what is there`,
+    );
+  }
+  return pairs;
+}
+
+async function byStem(dir: string): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  for (const file of await listNifti(dir)) {
+    const other = files.get(niftiStem(file));
+    if (other !== undefined) throw new DistmisError("DATA_INVALID", `${other} and ${file}: two files of one name`);
+    files.set(niftiStem(file), file);
+  }
+  return files;
+}
+
+/** Scores of the classes that are in either file. */
+async function measure(predictionFile: string, labelFile: string, merge: boolean): Promise<Map<number, Scores>> {
+  const [prediction, label] = [await readNifti(predictionFile), await readNifti(labelFile)];
+  checkSameGrid(prediction, label);
+  const found = [...new Set([...classesOf(prediction), ...classesOf(label)])];
+  const classes = merge && found.length > 0 ? [1] : found;
+  const counts = overlapCounts(label.data, prediction.data, classes, merge);
+  const [x = 1, y = 1, z = 1] = label.shape;
+  const [dx, dy, dz] = label.spacing;
+  const scores = new Map<number, Scores>();
+  for (const [value, count] of counts) {
+    const isClass = merge ? (voxel: number) => voxel > 0 : (voxel: number) => voxel === value;
+    const hd95 = hausdorff95(label.data, prediction.data, isClass, [x, y, z], label.spacing);
+    scores.set(value, classScores(count, dx * dy * dz, hd95));
+  }
+  return scores;
+}
+
+function checkSameGrid(prediction: NiftiImage, label: NiftiImage): void {
+  for (const { path, shape } of [prediction, label]) {
+    if (shape.slice(3).every((size) => size === 1)) continue;
+    throw new DistmisError("DATA_INVALID", `${path}: a segmentation of shape ${shape.join(" x ")}, expected X x Y x Z`);
+  }
+  checkPair(prediction, label);
+}
+
+/** Values above 0 that occur. */
+function classesOf({ path, data }: NiftiImage): Set<number> {
+  const found = new Set<number>();
+  let last = 0;
+  for (let at = 0; at < data.length; at++) {
+    const value = data[at] ?? 0;
+    if (value === last) continue;
+    if (!Number.isInteger(value) || value < 0) {
+      throw new DistmisError(
+        "DATA_INVALID",
+        `${path}: voxel ${at} is ${value}, expected classes: whole numbers from 0`,
+      );
+    }
+    last = value;
+    if (value > 0) found.add(value);
+  }
+  return found;
+}

@@ -1,0 +1,117 @@
+/**
+ * The losses: Dice over the flattened batch, alone or with the mean cross entropy over the voxels. Each has one gradient
+ * for all of it, computed from the probabilities, so that no chain of elementwise tensors is kept.
+ */
+import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
+import type { TrainConfig } from "../config/index.ts";
+import type { Attribute, TensorFlow } from "../tensorflow/index.ts";
+
+/** DistMIS's smoothing: the Dice of two empty masks is then 1. */
+export const SMOOTHING = 0.01;
+
+export interface Loss {
+  readonly loss: Scalar;
+  /** Mean of the foreground classes' soft Dice, without a gradient; kept, so that the caller disposes of it. */
+  readonly dice: Scalar;
+}
+
+const float: Attribute = { type: "type", value: "float32" };
+type Save = (tensors: Tensor[]) => void;
+const only = <T extends Tensor>(tensors: Tensor[]): T => tensors[0] as T;
+
+/**
+ * Probabilities of logits [..., K], in the same shape: the sigmoid where K is 1, else the softmax over the classes.
+ */
+export function probabilitiesOf({ tf, rawOp }: TensorFlow, logits: Tensor5D): Tensor5D {
+  return logits.shape[4] === 1 ? tf.sigmoid(logits) : only(rawOp("Softmax", [logits], { T: float }));
+}
+
+/** What the loss and its gradient are made of; rows are voxels. */
+interface Form {
+  /** [V, K] of logits [V, K]. */
+  probabilities(logits: Tensor2D): Tensor2D;
+  /** [V, K] of truths [V]: 1 for the class of the voxel, else 0. */
+  indicator(truth: Tensor1D): Tensor2D;
+  /** Sum over the voxels. */
+  crossEntropy(logits: Tensor2D, truth: Tensor1D): Scalar;
+  /** Gradient with respect to the logits, from that with respect to the probabilities. */
+  back(probabilities: Tensor2D, outer: Tensor2D): Tensor2D;
+}
+
+function binary({ tf, rawOp }: TensorFlow): Form {
+  const column = (truth: Tensor1D) => truth.reshape<Tensor2D>([-1, 1]);
+  return {
+    probabilities: (logits) => tf.sigmoid(logits),
+    indicator: column,
+    // log(1 + exp(x)) - x t; softplus neither overflows nor takes the logarithm of 0.
+    crossEntropy: (logits, truth) => {
+      const softplus = only<Tensor2D>(rawOp("Softplus", [logits], { T: float }));
+      return softplus.sum().sub<Scalar>(logits.mul(column(truth)).sum());
+    },
+    back: (probabilities, outer) => only(rawOp("SigmoidGrad", [probabilities, outer], { T: float })),
+  };
+}
+
+function multiclass({ tf, rawOp }: TensorFlow, outputs: number): Form {
+  return {
+    probabilities: (logits) => only(rawOp("Softmax", [logits], { T: float })),
+    indicator: (truth) => tf.oneHot(truth.toInt(), outputs, 1, 0, "float32") as Tensor2D,
+    crossEntropy: (logits, truth) => {
+      const attributes: Record<string, Attribute> = { T: float, Tlabels: { type: "type", value: "int32" } };
+      const [losses] = rawOp("SparseSoftmaxCrossEntropyWithLogits", [logits, truth.toInt()], attributes, 2);
+      return (losses as Tensor1D).sum();
+    },
+    back: (probabilities, outer) => {
+      const mean = probabilities.mul(outer).sum(1, true);
+      return probabilities.mul<Tensor2D>(outer.sub(mean));
+    },
+  };
+}
+
+/**
+ * The loss of logits [N, X, Y, Z, K] against truths [N, X, Y, Z, 1], the index of each voxel's class. With K = 1 the one
+ * class is the foreground; else class 0 is the background, which the Dice leaves out.
+ */
+export function lossOf(runtime: TensorFlow, kind: TrainConfig["loss"], logits: Tensor5D, truth: Tensor5D): Loss {
+  const { tf } = runtime;
+  const outputs = logits.shape[4];
+  const voxels = truth.size;
+  const form = outputs === 1 ? binary(runtime) : multiclass(runtime, outputs);
+  const foreground = Math.max(1, outputs - 1);
+  // [K], of the mean over the foreground classes.
+  const weights = () =>
+    tf.tensor1d(Array.from({ length: outputs }, (_, index) => (outputs > 1 && index === 0 ? 0 : 1 / foreground)));
+  let dice: Scalar | undefined;
+
+  const run = tf.customGrad((...args) => {
+    const save = args.pop() as Save;
+    const [x, t] = args as Tensor[] as [Tensor2D, Tensor1D];
+    const probabilities = form.probabilities(x);
+    const indicator = form.indicator(t);
+    const doubled = probabilities.mul(indicator).sum<Tensor1D>(0).mul<Tensor1D>(2).add<Tensor1D>(SMOOTHING);
+    const total = probabilities.sum<Tensor1D>(0).add<Tensor1D>(indicator.sum(0)).add<Tensor1D>(SMOOTHING);
+    const mean = doubled.div<Tensor1D>(total).mul(weights()).sum<Scalar>();
+    // keep: it leaves the gradient's scope beside its result.
+    dice = tf.keep(mean.clone());
+    const alone = tf.sub<Scalar>(1, mean);
+    const value = kind === "dice" ? alone : alone.add<Scalar>(form.crossEntropy(x, t).div(voxels));
+    save([probabilities, t, doubled, total]);
+    return {
+      value,
+      gradFunc: (dy: Tensor, saved: Tensor[]) => {
+        const [p, truths, upper, lower] = saved as [Tensor2D, Tensor1D, Tensor1D, Tensor1D];
+        const own = form.indicator(truths);
+        const weight = weights().mul<Tensor1D>(dy);
+        // Of -weight * upper / lower: upper grows by twice the indicator, lower by 1.
+        const slope = weight.mul(-2).div<Tensor1D>(lower);
+        const level = weight.mul(upper).div<Tensor1D>(lower.square());
+        const back = form.back(p, own.mul(slope).add<Tensor2D>(level));
+        const gradient = kind === "dice" ? back : back.add<Tensor2D>(p.sub(own).mul(dy.div(voxels)));
+        return [gradient, tf.zerosLike(truths)];
+      },
+    };
+  });
+  const loss = run(logits.reshape([-1, outputs]), truth.reshape([-1])) as Scalar;
+  if (!dice) throw new Error("the loss was not computed");
+  return { loss, dice };
+}
