@@ -26,44 +26,55 @@ export function probabilitiesOf({ tf, rawOp }: TensorFlow, logits: Tensor5D): Te
   return logits.shape[4] === 1 ? tf.sigmoid(logits) : only(rawOp("Softmax", [logits], { T: float }));
 }
 
-/** What the loss and its gradient are made of; rows are voxels. */
+/**
+ * What the loss and its gradient are made of. Rows are classes: TensorFlow's reductions over an innermost axis of 3 are slow on
+ * a CPU, and those over the outermost axis add millions of voxels one by one, which float32 does not stand.
+ */
 interface Form {
-  /** [V, K] of logits [V, K]. */
+  /** [K, V] of logits [K, V]. */
   probabilities(logits: Tensor2D): Tensor2D;
-  /** [V, K] of truths [V]: 1 for the class of the voxel, else 0. */
+  /** [K, V] of truths [V]: 1 for the class of the voxel, else 0. */
   indicator(truth: Tensor1D): Tensor2D;
   /** Sum over the voxels. */
-  crossEntropy(logits: Tensor2D, truth: Tensor1D): Scalar;
+  crossEntropy(logits: Tensor2D, indicator: Tensor2D): Scalar;
   /** Gradient with respect to the logits, from that with respect to the probabilities. */
   back(probabilities: Tensor2D, outer: Tensor2D): Tensor2D;
 }
 
 function binary({ tf, rawOp }: TensorFlow): Form {
-  const column = (truth: Tensor1D) => truth.reshape<Tensor2D>([-1, 1]);
   return {
     probabilities: (logits) => tf.sigmoid(logits),
-    indicator: column,
+    indicator: (truth) => truth.reshape([1, -1]),
     // log(1 + exp(x)) - x t; softplus neither overflows nor takes the logarithm of 0.
-    crossEntropy: (logits, truth) => {
+    crossEntropy: (logits, indicator) => {
       const softplus = only<Tensor2D>(rawOp("Softplus", [logits], { T: float }));
-      return softplus.sum().sub<Scalar>(logits.mul(column(truth)).sum());
+      return softplus.sum().sub<Scalar>(logits.mul(indicator).sum());
     },
     back: (probabilities, outer) => only(rawOp("SigmoidGrad", [probabilities, outer], { T: float })),
   };
 }
 
-function multiclass({ tf, rawOp }: TensorFlow, outputs: number): Form {
+function multiclass({ tf }: TensorFlow, outputs: number): Form {
+  /** Exponentials over the largest logit of each voxel, which can't overflow. */
+  const shifted = (logits: Tensor2D) => {
+    const below = logits.sub<Tensor2D>(logits.max(0, true));
+    const powers = below.exp();
+    return { below, powers, sum: powers.sum(0, true) };
+  };
   return {
-    probabilities: (logits) => only(rawOp("Softmax", [logits], { T: float })),
-    indicator: (truth) => tf.oneHot(truth.toInt(), outputs, 1, 0, "float32") as Tensor2D,
-    crossEntropy: (logits, truth) => {
-      const attributes: Record<string, Attribute> = { T: float, Tlabels: { type: "type", value: "int32" } };
-      const [losses] = rawOp("SparseSoftmaxCrossEntropyWithLogits", [logits, truth.toInt()], attributes, 2);
-      return (losses as Tensor1D).sum();
+    probabilities: (logits) => {
+      const { powers, sum } = shifted(logits);
+      return powers.div(sum);
+    },
+    indicator: (truth) =>
+      tf.stack(Array.from({ length: outputs }, (_, index) => truth.equal(index).toFloat())) as Tensor2D,
+    crossEntropy: (logits, indicator) => {
+      const { below, sum } = shifted(logits);
+      return sum.log().sum().sub<Scalar>(below.mul(indicator).sum());
     },
     back: (probabilities, outer) => {
-      const mean = probabilities.mul(outer).sum(1, true);
-      return probabilities.mul<Tensor2D>(outer.sub(mean));
+      const weighted = probabilities.mul<Tensor2D>(outer);
+      return weighted.sub(probabilities.mul(weighted.sum(0, true)));
     },
   };
 }
@@ -78,36 +89,45 @@ export function lossOf(runtime: TensorFlow, kind: TrainConfig["loss"], logits: T
   const voxels = truth.size;
   const form = outputs === 1 ? binary(runtime) : multiclass(runtime, outputs);
   const foreground = Math.max(1, outputs - 1);
-  // [K], of the mean over the foreground classes.
+  // [K, 1], of the mean over the foreground classes.
   const weights = () =>
-    tf.tensor1d(Array.from({ length: outputs }, (_, index) => (outputs > 1 && index === 0 ? 0 : 1 / foreground)));
+    tf.tensor2d(
+      Array.from({ length: outputs }, (_, index) => (outputs > 1 && index === 0 ? 0 : 1 / foreground)),
+      [outputs, 1],
+    );
+  const overVoxels = (values: Tensor2D) => values.sum<Tensor2D>(1, true);
+  const classesFirst = (voxels: Tensor2D) =>
+    outputs === 1 ? voxels.reshape<Tensor2D>([1, -1]) : voxels.transpose<Tensor2D>([1, 0]);
+  const voxelsFirst = (classes: Tensor2D) =>
+    outputs === 1 ? classes.reshape<Tensor2D>([-1, 1]) : classes.transpose<Tensor2D>([1, 0]);
   let dice: Scalar | undefined;
 
   const run = tf.customGrad((...args) => {
     const save = args.pop() as Save;
-    const [x, t] = args as Tensor[] as [Tensor2D, Tensor1D];
+    const [voxelLogits, t] = args as Tensor[] as [Tensor2D, Tensor1D];
+    const x = classesFirst(voxelLogits);
     const probabilities = form.probabilities(x);
     const indicator = form.indicator(t);
-    const doubled = probabilities.mul(indicator).sum<Tensor1D>(0).mul<Tensor1D>(2).add<Tensor1D>(SMOOTHING);
-    const total = probabilities.sum<Tensor1D>(0).add<Tensor1D>(indicator.sum(0)).add<Tensor1D>(SMOOTHING);
-    const mean = doubled.div<Tensor1D>(total).mul(weights()).sum<Scalar>();
+    const doubled = overVoxels(probabilities.mul(indicator)).mul<Tensor2D>(2).add<Tensor2D>(SMOOTHING);
+    const total = overVoxels(probabilities).add<Tensor2D>(overVoxels(indicator)).add<Tensor2D>(SMOOTHING);
+    const mean = doubled.div<Tensor2D>(total).mul(weights()).sum<Scalar>();
     // keep: it leaves the gradient's scope beside its result.
     dice = tf.keep(mean.clone());
     const alone = tf.sub<Scalar>(1, mean);
-    const value = kind === "dice" ? alone : alone.add<Scalar>(form.crossEntropy(x, t).div(voxels));
+    const value = kind === "dice" ? alone : alone.add<Scalar>(form.crossEntropy(x, indicator).div(voxels));
     save([probabilities, t, doubled, total]);
     return {
       value,
       gradFunc: (dy: Tensor, saved: Tensor[]) => {
-        const [p, truths, upper, lower] = saved as [Tensor2D, Tensor1D, Tensor1D, Tensor1D];
+        const [p, truths, upper, lower] = saved as [Tensor2D, Tensor1D, Tensor2D, Tensor2D];
         const own = form.indicator(truths);
-        const weight = weights().mul<Tensor1D>(dy);
+        const weight = weights().mul<Tensor2D>(dy);
         // Of -weight * upper / lower: upper grows by twice the indicator, lower by 1.
-        const slope = weight.mul(-2).div<Tensor1D>(lower);
-        const level = weight.mul(upper).div<Tensor1D>(lower.square());
+        const slope = weight.mul(-2).div<Tensor2D>(lower);
+        const level = weight.mul(upper).div<Tensor2D>(lower.square());
         const back = form.back(p, own.mul(slope).add<Tensor2D>(level));
         const gradient = kind === "dice" ? back : back.add<Tensor2D>(p.sub(own).mul(dy.div(voxels)));
-        return [gradient, tf.zerosLike(truths)];
+        return [voxelsFirst(gradient), tf.zerosLike(truths)];
       },
     };
   });

@@ -69,3 +69,13 @@ test("the loss is small where the logits are right, also for a class that is now
   assert.ok(lossFor("dice_ce", 4, [1, 2, 3, 3], [0, 1, 2, 2])[0] > 1000, "the cross entropy of logits 1200 apart");
   assert.equal(tf.memory().numTensors, 0);
 });
+
+test("millions of voxels are added without a loss of precision", () => {
+  const [loss, dice] = tf.tidy(() => {
+    const result = lossOf(runtime, "dice", tf.zeros([1, 128, 128, 256, 3]), tf.ones([1, 128, 128, 256, 1]));
+    return [result.loss, result.dice];
+  });
+  // Probabilities of 1/3 where class 1 is everywhere: its Dice is 1/2, that of class 2 is 0.
+  assert.ok(Math.abs((dice?.dataSync()[0] as number) - 0.25) < 1e-6, `dice ${dice?.dataSync()[0]}`);
+  tf.dispose([loss, dice]);
+});
