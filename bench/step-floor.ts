@@ -56,7 +56,7 @@ const step = compile(runtime, { name: "floor" }, (all: typeof tensors) =>
       Tshape: { type: "type", value: "int32" },
     });
     return [
-      corner(ops.conv([x], kernel, stride)),
+      corner(ops.conv([{ x }], kernel, stride)),
       corner(back as Tensor5D),
       corner(ops.convKernelGradient(x, 3, outer, stride)),
     ];

@@ -42,16 +42,17 @@ struct Activation {
 struct ConvInput {
   const float* data;
   int64_t channels;
+  bool activated;
+  Activation activation;
 };
 
 // Values in a buffer for Convolve, of stride 1: as many planes of the input as the kernel reaches over.
 int64_t ConvolveBufferSize(const Conv3D& conv);
 
 // Writes the planes [first, last) of the output, a plane being one (batch, X); stride 1. `kernel` is (kernel X, Y, Z, in,
-// out); `activation`, if any, has a scale and shift for each sample and channel of the inputs together. The buffer holds
-// zeros.
-void Convolve(const Conv3D& conv, const std::vector<ConvInput>& inputs, const float* kernel, const Activation* activation,
-              int64_t first, int64_t last, float* buffer, float* output);
+// out). The buffer holds zeros.
+void Convolve(const Conv3D& conv, const std::vector<ConvInput>& inputs, const float* kernel, int64_t first, int64_t last,
+              float* buffer, float* output);
 
 // Whether Convolve is faster than oneDNN on this processor.
 bool ConvolveIsFaster(int64_t out_channels);

@@ -29,7 +29,8 @@ REGISTER_OP("DistmisConv3D")
     .Output("output: float")
     .Attr("m: int >= 1")
     .Attr("n: int >= 0 = 0")
-    .Attr("slope: float = 0")
+    .Attr("activated: list(bool) = []")
+    .Attr("slopes: list(float) = []")
     .SetShapeFn([](InferenceContext* c) {
       int count;
       TF_RETURN_IF_ERROR(c->GetAttr("m", &count));
@@ -40,16 +41,22 @@ REGISTER_OP("DistmisConv3D")
                                      c->Dim(kernel, 4)}));
       return absl::OkStatus();
     })
-    .Doc("Conv3D (NDHWC, SAME, stride 1, odd kernel sides) of the inputs, their channels one after the other. With "
-         "coefficients, a scale and a shift (N, C), DistmisScaleShift is applied to the inputs first.");
+    .Doc("Conv3D (NDHWC, SAME, stride 1, odd kernel sides) of the inputs, their channels one after the other. To an input "
+         "that is `activated` DistmisScaleShift is applied first, by the next two coefficients, scale and shift (N, C), and "
+         "the slope of its place.");
 
 class ConvolveOp : public OpKernel {
  public:
   explicit ConvolveOp(OpKernelConstruction* context) : OpKernel(context) {
-    int count;
-    OP_REQUIRES_OK(context, context->GetAttr("n", &count));
-    OP_REQUIRES(context, count == 0 || count == 2, absl::InvalidArgumentError("scale and shift expected"));
-    OP_REQUIRES_OK(context, context->GetAttr("slope", &slope_));
+    int inputs, coefficients;
+    OP_REQUIRES_OK(context, context->GetAttr("m", &inputs));
+    OP_REQUIRES_OK(context, context->GetAttr("n", &coefficients));
+    OP_REQUIRES_OK(context, context->GetAttr("activated", &activated_));
+    OP_REQUIRES_OK(context, context->GetAttr("slopes", &slopes_));
+    activated_.resize(inputs, false);
+    slopes_.resize(inputs, 0);
+    OP_REQUIRES(context, coefficients == 2 * std::count(activated_.begin(), activated_.end(), true),
+                absl::InvalidArgumentError("scale and shift expected for each activated input"));
   }
 
   void Compute(OpKernelContext* context) override {
@@ -71,24 +78,27 @@ class ConvolveOp : public OpKernel {
       odd = odd && conv.kernel[axis] % 2 == 1;
     }
     std::vector<ConvInput> parts;
-    for (const Tensor& input : inputs) {
+    int next = 0;
+    for (int i = 0; i < inputs.size(); i++) {
+      const Tensor& input = inputs[i];
       bool same = input.dims() == 5;
       for (int axis = 0; same && axis < 4; axis++) same = input.dim_size(axis) == inputs[0].dim_size(axis);
       OP_REQUIRES(context, same, absl::InvalidArgumentError("inputs of one size expected"));
-      parts.push_back({input.flat<float>().data(), input.dim_size(4)});
-      conv.in_channels += input.dim_size(4);
+      ConvInput part = {input.flat<float>().data(), input.dim_size(4), activated_[i], {}};
+      if (part.activated) {
+        const Tensor &scale = coefficients[next++], &shift = coefficients[next++];
+        const int64_t values = conv.batch * part.channels;
+        OP_REQUIRES(context, scale.NumElements() == values && shift.NumElements() == values,
+                    absl::InvalidArgumentError("scale and shift need a value for each sample and channel"));
+        part.activation = {scale.flat<float>().data(), shift.flat<float>().data(), slopes_[i]};
+      }
+      parts.push_back(part);
+      conv.in_channels += part.channels;
     }
     // A kernel's reach is what a row's padding has room for.
     OP_REQUIRES(context, odd && conv.kernel[2] <= 8 && kernel.dim_size(3) == conv.in_channels,
                 absl::InvalidArgumentError("kernel " + kernel.shape().DebugString() + " for " +
                                            std::to_string(conv.in_channels) + " channels: odd sides up to 7 expected"));
-    Activation activation;
-    if (coefficients.size() == 2) {
-      const int64_t values = conv.batch * conv.in_channels;
-      OP_REQUIRES(context, coefficients[0].NumElements() == values && coefficients[1].NumElements() == values,
-                  absl::InvalidArgumentError("scale and shift need a value for each sample and channel"));
-      activation = {coefficients[0].flat<float>().data(), coefficients[1].flat<float>().data(), slope_};
-    }
     Tensor* output = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(
                                 0, TensorShape({conv.batch, conv.out[0], conv.out[1], conv.out[2], conv.out_channels}),
@@ -101,13 +111,13 @@ class ConvolveOp : public OpKernel {
     float* all = buffers.flat<float>().data();
     ForEachShard(context, shards, planes, [&](int64_t shard, int64_t first, int64_t last) {
       std::memset(all + shard * size, 0, size * sizeof(float));
-      Convolve(conv, parts, kernel.flat<float>().data(), coefficients.size() == 2 ? &activation : nullptr, first, last,
-               all + shard * size, output->flat<float>().data());
+      Convolve(conv, parts, kernel.flat<float>().data(), first, last, all + shard * size, output->flat<float>().data());
     });
   }
 
  private:
-  float slope_;
+  std::vector<bool> activated_;
+  std::vector<float> slopes_;
 };
 
 REGISTER_KERNEL_BUILDER(Name("DistmisConv3D").Device(tensorflow::DEVICE_CPU), ConvolveOp);

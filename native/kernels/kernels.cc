@@ -9,6 +9,7 @@
 #include "channel_affine.h"
 #include "conv3d.h"
 #include "conv3d_filter_gradient.h"
+#include "max_pool.h"
 
 #define DISTMIS_INLINE inline __attribute__((always_inline))
 
@@ -22,6 +23,7 @@ constexpr int kWide = 8, kMostOut = 4;
 #include "conv3d.inc"
 #include "channel_affine.inc"
 #include "conv3d_filter_gradient.inc"
+#include "max_pool.inc"
 }  // namespace portable
 
 #if defined(__x86_64__)
@@ -31,6 +33,7 @@ namespace avx2 {
 #include "lanes.inc"
 #include "channel_affine.inc"
 #include "conv3d_filter_gradient.inc"
+#include "max_pool.inc"
 }  // namespace avx2
 #pragma GCC pop_options
 
@@ -130,9 +133,18 @@ void ScaleShiftGradient(const float* x, const float* outer, int64_t voxels, int6
 
 int64_t ConvolveBufferSize(const Conv3D& conv) { return DISTMIS_CONVOLVE(BufferSize, conv); }
 
-void Convolve(const Conv3D& conv, const std::vector<ConvInput>& inputs, const float* kernel, const Activation* activation,
-              int64_t first, int64_t last, float* buffer, float* output) {
-  DISTMIS_CONVOLVE(Convolve, conv, inputs, kernel, activation, first, last, buffer, output);
+void Convolve(const Conv3D& conv, const std::vector<ConvInput>& inputs, const float* kernel, int64_t first, int64_t last,
+              float* buffer, float* output) {
+  DISTMIS_CONVOLVE(Convolve, conv, inputs, kernel, first, last, buffer, output);
+}
+
+void MaxPool(const Pooling& pooling, const float* x, const Activation* activation, int64_t first, int64_t last, float* y) {
+  DISTMIS_CALL(MaxPool, pooling, x, activation, first, last, y);
+}
+
+void MaxPoolGradient(const Pooling& pooling, const float* x, const Activation* activation, const float* outer, int64_t first,
+                     int64_t last, float* gradient) {
+  DISTMIS_CALL(MaxPoolGradient, pooling, x, activation, outer, first, last, gradient);
 }
 
 }  // namespace distmis

@@ -3,11 +3,11 @@
  * as little as they can: between two convolutions only the first one's output, from which norm and activation follow.
  * All work eagerly and while traced.
  */
-import type { Tensor, Tensor1D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
+import type { Tensor, Tensor1D, Tensor2D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
 import type { ModelConfig } from "../config/index.ts";
 import type { Attribute, TensorFlow } from "../tensorflow/index.ts";
 import { type BatchStatistics, type NormActivation, norms } from "./norm.ts";
-import { type ChannelAffine, primitives } from "./primitives.ts";
+import { type ChannelAffine, primitives, type Source } from "./primitives.ts";
 
 /** A convolution's output, its norm and activation still to come. */
 export interface Pending {
@@ -17,6 +17,15 @@ export interface Pending {
   readonly onStatistics?: ((statistics: BatchStatistics) => void) | undefined;
 }
 
+/**
+ * An activation that several layers read. While traced nothing computes `value` unless somebody asks for it: it stands for
+ * the activation in the gradients, and `source` is what the layers read.
+ */
+export interface Shared {
+  readonly value: Tensor5D;
+  readonly source: Source;
+}
+
 /** What a layer reads. */
 export type Signal = Tensor5D | Pending;
 
@@ -24,15 +33,17 @@ export interface Layers {
   /** Convolution, stride 1, zero padding to the same size. Kernel [k, k, k, in, out]. */
   conv(x: Signal, kernel: Tensor5D): Tensor5D;
   /** Convolution of two tensors as if their channels were one after the other, a first. Kernel [k, k, k, in a + in b, out]. */
-  convPair(a: Tensor5D, b: Tensor5D, kernel: Tensor5D): Tensor5D;
+  convPair(a: Tensor5D, b: Shared, kernel: Tensor5D): Tensor5D;
   /** Transposed convolution, stride 2, doubling each side. Kernel [k, k, k, out, in], as in Keras. */
   convTranspose(x: Signal, kernel: Tensor5D): Tensor5D;
   /** The tensor itself: a pending norm and activation are computed. */
   value(x: Signal): Tensor5D;
   /** A bias [C] added to each voxel. */
   bias(x: Tensor5D, bias: Tensor1D): Tensor5D;
+  /** For several readers. The caller disposes of the source's affine. */
+  shared(x: Signal): Shared;
   /** Largest value of each 2 x 2 x 2 block. */
-  maxPool(x: Tensor5D): Tensor5D;
+  maxPool(x: Shared): Tensor5D;
   /** Each voxel eight times: nearest-neighbour upsampling, doubling each side. */
   upsample(x: Tensor5D): Tensor5D;
   /** z where z > 0, else slope * z. */
@@ -59,7 +70,7 @@ export function layers(runtime: TensorFlow, { norm: kind, groups }: Pick<ModelCo
   }
   const side = (kernel: Tensor5D) => kernel.shape[0];
   const plain: Convolution = {
-    apply: (x, kernel, affine) => ops.conv([x], kernel, 1, affine),
+    apply: (x, kernel, affine) => ops.conv([{ x, affine }], kernel, 1),
     kernelGradient: (x, kernel, outer, affine) =>
       ops.convKernelGradient(x, side(kernel), outer, 1, affine && { side: "input", affine }),
     inputGradient: (x, kernel, outer) => ops.convInputGradient(x.shape, kernel, outer, 1),
@@ -73,7 +84,7 @@ export function layers(runtime: TensorFlow, { norm: kind, groups }: Pick<ModelCo
     },
     kernelGradient: (x, kernel, outer, affine) =>
       ops.convKernelGradient(outer, side(kernel), x, 2, affine && { side: "outer", affine }),
-    inputGradient: (_, kernel, outer) => ops.conv([outer], kernel, 2),
+    inputGradient: (_, kernel, outer) => ops.conv([{ x: outer }], kernel, 2),
   };
 
   function convolved(layer: Convolution, x: Signal, kernel: Tensor5D): Tensor5D {
@@ -92,7 +103,12 @@ export function layers(runtime: TensorFlow, { norm: kind, groups }: Pick<ModelCo
   }
 
   /** Norm and activation, and with a layer that one after them; in one, so that what is between is not kept. */
-  function pending({ raw, norm, onStatistics }: Pending, layer?: Convolution, kernel?: Tensor5D): Tensor5D {
+  function pending(
+    { raw, norm, onStatistics }: Pending,
+    layer?: Convolution,
+    kernel?: Tensor5D,
+    onAffine?: (affine: ChannelAffine) => void,
+  ): Tensor5D {
     const run = tf.customGrad((...args) => {
       const save = args.pop() as Save;
       const [input, offset, ...rest] = args as [Tensor5D, Tensor1D, ...Tensor[]];
@@ -104,6 +120,7 @@ export function layers(runtime: TensorFlow, { norm: kind, groups }: Pick<ModelCo
         // keep: these leave the gradient's scope by a side door.
         onStatistics?.({ mean: tf.keep(statistics.mean), variance: tf.keep(statistics.variance) });
       }
+      onAffine?.({ ...affine, scale: tf.keep(affine.scale.clone()), shift: tf.keep(affine.shift.clone()) });
       const { slope, mask } = norm;
       const small = [affine.scale, affine.shift, mean, inverse, ...(mask ? [mask] : [])];
       save([input, ...small, ...(scale ? [scale] : []), ...(filter ? [filter] : [])]);
@@ -136,25 +153,61 @@ export function layers(runtime: TensorFlow, { norm: kind, groups }: Pick<ModelCo
     const [a, b, c, , out] = kernel.shape;
     return kernel.slice([0, 0, 0, from, 0], [a, b, c, channels, out]);
   };
-  const pair = tf.customGrad((...args) => {
-    const save = args.pop() as Save;
-    const [a, b, kernel] = args as Tensor5D[] as [Tensor5D, Tensor5D, Tensor5D];
-    save([a, b, kernel]);
-    return {
-      value: ops.conv([a, b], kernel, 1),
-      gradFunc: (dy: Tensor, saved: Tensor[]) => {
-        const [first, second, w] = saved as [Tensor5D, Tensor5D, Tensor5D];
-        const outer = dy as Tensor5D;
-        const channels = first.shape[4];
-        const kernels = [part(w, 0, channels), part(w, channels, second.shape[4])] as const;
-        return [
-          plain.inputGradient(first, kernels[0], outer),
-          plain.inputGradient(second, kernels[1], outer),
-          tf.concat([plain.kernelGradient(first, w, outer), plain.kernelGradient(second, w, outer)], 3),
-        ];
-      },
-    };
-  });
+  /** `saved` as a source again, see {@link parts}. */
+  const sourceOf = (saved: readonly Tensor[], slope: number | undefined): Source => {
+    const [x, scale, shift] = saved as [Tensor5D, Tensor2D, Tensor2D];
+    return slope === undefined ? { x } : { x, affine: { scale, shift, slope } };
+  };
+  const parts = ({ x, affine }: Source): Tensor[] => (affine ? [x, affine.scale, affine.shift] : [x]);
+
+  function convPair(a: Tensor5D, { value, source }: Shared, kernel: Tensor5D): Tensor5D {
+    const slope = source.affine?.slope;
+    const run = tf.customGrad((...args) => {
+      const save = args.pop() as Save;
+      const [x, , filter] = args as Tensor5D[] as [Tensor5D, Tensor5D, Tensor5D];
+      save([x, filter, ...parts(source)]);
+      return {
+        value: ops.conv([{ x }, source], filter, 1),
+        gradFunc: (dy: Tensor, saved: Tensor[]) => {
+          const [first, w, ...rest] = saved as [Tensor5D, Tensor5D, ...Tensor[]];
+          const second = sourceOf(rest, slope);
+          const outer = dy as Tensor5D;
+          const channels = first.shape[4];
+          const kernels = [part(w, 0, channels), part(w, channels, second.x.shape[4])] as const;
+          return [
+            plain.inputGradient(first, kernels[0], outer),
+            plain.inputGradient(second.x, kernels[1], outer),
+            tf.concat(
+              [plain.kernelGradient(first, w, outer), plain.kernelGradient(second.x, w, outer, second.affine)],
+              3,
+            ),
+          ];
+        },
+      };
+    });
+    return run(a, value, kernel) as Tensor5D;
+  }
+
+  function maxPool({ value, source }: Shared): Tensor5D {
+    const slope = source.affine?.slope;
+    const run = tf.customGrad((_, save) => {
+      (save as Save)(parts(source));
+      return {
+        value: ops.maxPool(source),
+        gradFunc: (dy: Tensor, saved: Tensor[]) => ops.maxPoolGradient(sourceOf(saved, slope), dy as Tensor5D),
+      };
+    });
+    return run(value) as Tensor5D;
+  }
+
+  function shared(x: Signal): Shared {
+    if (!isPending(x)) return { value: x, source: { x } };
+    let affine: ChannelAffine | undefined;
+    const value = pending(x, undefined, undefined, (made) => {
+      affine = made;
+    });
+    return { value, source: { x: x.raw, affine } };
+  }
 
   const biased = tf.customGrad((x, bias) => ({
     value: rawOp("BiasAdd", [x as Tensor, bias as Tensor], { T: float })[0] as Tensor,
@@ -190,11 +243,12 @@ export function layers(runtime: TensorFlow, { norm: kind, groups }: Pick<ModelCo
 
   return {
     conv: (x, kernel) => convolved(plain, x, kernel),
-    convPair: (a, b, kernel) => pair(a, b, kernel) as Tensor5D,
+    convPair,
     convTranspose: (x, kernel) => convolved(transposed, x, kernel),
     value: (x) => (isPending(x) ? pending(x) : x),
     bias: (x, bias) => biased(x, bias) as Tensor5D,
-    maxPool: (x) => tf.maxPool3d(x, 2, 2, "valid"),
+    shared,
+    maxPool,
     upsample: (x) => upsampled(x) as Tensor5D,
     activation: (x, slope) => activated(slope)(x) as Tensor5D,
   };

@@ -15,15 +15,21 @@ export interface ChannelAffine {
   readonly slope: number;
 }
 
+/** A tensor, or with an affine the activation of one, which is computed where it is read. */
+export interface Source {
+  readonly x: Tensor5D;
+  readonly affine?: ChannelAffine | undefined;
+}
+
 /** Which side of a filter gradient was activated. */
 export type ActivatedSide = "input" | "outer";
 
 export interface Primitives {
   /**
    * Zero padding to the same size, divided by the stride. Kernel [k, k, k, in, out]. Of several inputs the channels follow
-   * each other; with an affine, of one input, the activation is convolved.
+   * each other.
    */
-  conv(inputs: readonly Tensor5D[], kernel: Tensor5D, stride: number, affine?: ChannelAffine): Tensor5D;
+  conv(inputs: readonly Source[], kernel: Tensor5D, stride: number): Tensor5D;
   /** Gradient of `conv` with respect to its input of this shape; with stride 2, the transposed convolution. */
   convInputGradient(shape: readonly number[], kernel: Tensor5D, outer: Tensor5D, stride: number): Tensor5D;
   /**
@@ -37,6 +43,10 @@ export interface Primitives {
     stride: number,
     activated?: { side: ActivatedSide; affine: ChannelAffine },
   ): Tensor5D;
+  /** Largest value of each 2 x 2 x 2 block. */
+  maxPool(source: Source): Tensor5D;
+  /** Gradient of `maxPool` with respect to what is pooled, the activation where there is one. */
+  maxPoolGradient(source: Source, outer: Tensor5D): Tensor5D;
   /** Mean and biased variance [N, C] over the voxels. */
   moments(x: Tensor5D): { mean: Tensor2D; variance: Tensor2D };
   /** @param after what must have been computed before, where this repeats for a backward pass what was not kept */
@@ -76,6 +86,13 @@ export function composed({ tf, rawOp }: TensorFlow): Primitives {
     data_format: { type: "string", value: "NDHWC" },
     dilations: { type: "int", value: [1, 1, 1, 1, 1] },
   });
+  const pooling: Record<string, Attribute> = {
+    T: float,
+    ksize: { type: "int", value: [1, 2, 2, 2, 1] },
+    strides: { type: "int", value: [1, 2, 2, 2, 1] },
+    padding: { type: "string", value: "VALID" },
+    data_format: { type: "string", value: "NDHWC" },
+  };
   const sizes = (shape: readonly number[]) => tf.tensor1d([...shape], "int32");
   const voxelwise = (perChannel: Tensor2D): Tensor5D => {
     const [n, c] = perChannel.shape;
@@ -90,14 +107,17 @@ export function composed({ tf, rawOp }: TensorFlow): Primitives {
     return only(rawOp("LeakyReluGrad", [outer, z], { T: float, alpha: { type: "float", value: affine.slope } }));
   };
 
+  const value = ({ x, affine }: Source): Tensor5D => (affine ? own.activate(x, affine) : x);
+  const pooled = (x: Tensor5D): Tensor5D => only(rawOp("MaxPool3D", [x], pooling));
+
   const own: Primitives = {
-    conv: (inputs, kernel, stride, affine) => {
-      const joined = inputs.length === 1 ? (inputs[0] as Tensor5D) : tf.concat([...inputs], 4);
-      const x = affine ? own.activate(joined, affine) : joined;
+    conv: (inputs, kernel, stride) => {
+      const values = inputs.map(value);
+      const x = values.length === 1 ? (values[0] as Tensor5D) : tf.concat(values, 4);
       return only(rawOp("Conv3D", [x, kernel], attributes(stride)));
     },
     convInputGradient: (shape, kernel, outer, stride) => {
-      if (isOrdinary(kernel, stride)) return own.conv([outer], mirrored(kernel), 1);
+      if (isOrdinary(kernel, stride)) return own.conv([{ x: outer }], mirrored(kernel), 1);
       return only(
         rawOp("Conv3DBackpropInputV2", [sizes(shape), kernel, outer], {
           ...attributes(stride),
@@ -112,6 +132,11 @@ export function composed({ tf, rawOp }: TensorFlow): Primitives {
       ];
       const shape = sizes([side, side, side, input.shape[4], outer.shape[4]]);
       return only(rawOp("Conv3DBackpropFilterV2", [x, shape, y], attributes(stride)));
+    },
+    maxPool: (source) => pooled(value(source)),
+    maxPoolGradient: (source, outer) => {
+      const x = value(source);
+      return only(rawOp("MaxPool3DGrad", [x, pooled(x), outer], { ...pooling, TInput: float }));
     },
     moments: (x) => {
       const mean = x.mean(overVoxels) as Tensor2D;
@@ -149,24 +174,30 @@ function native({ rawOp, fasterFilterGradient, fasterConvolution }: TensorFlow, 
       }),
     );
   };
+  const coefficients = ({ affine }: Source) => (affine ? [affine.scale, affine.shift] : []);
+  const activation = (source: Source): Record<string, Attribute> => ({
+    n: { type: "int", value: coefficients(source).length },
+    ...(source.affine && { slope: slopeOf(source.affine) }),
+  });
   const own: Primitives = {
-    conv: (inputs, kernel, stride, affine) => {
+    conv: (inputs, kernel, stride) => {
       if (!isOrdinary(kernel, stride) || !fasterConvolution(kernel.shape[4])) {
-        const given = affine ? inputs.map((x) => activate(x, affine)) : inputs;
-        return general.conv(given, kernel, stride);
+        const values = inputs.map(({ x, affine }) => ({ x: affine ? activate(x, affine) : x }));
+        return general.conv(values, kernel, stride);
       }
-      const coefficients = affine ? [affine.scale, affine.shift] : [];
+      const all = inputs.flatMap(coefficients);
       return only(
-        rawOp("DistmisConv3D", [...inputs, kernel, ...coefficients], {
+        rawOp("DistmisConv3D", [...inputs.map(({ x }) => x), kernel, ...all], {
           m: { type: "int", value: inputs.length },
-          n: { type: "int", value: coefficients.length },
-          ...(affine && { slope: slopeOf(affine) }),
+          n: { type: "int", value: all.length },
+          activated: { type: "bool", value: inputs.map(({ affine }) => affine !== undefined) },
+          slopes: { type: "float", value: inputs.map(({ affine }) => affine?.slope ?? 0) },
         }),
       );
     },
     convInputGradient: (shape, kernel, outer, stride) =>
       isOrdinary(kernel, stride)
-        ? own.conv([outer], mirrored(kernel), 1)
+        ? own.conv([{ x: outer }], mirrored(kernel), 1)
         : general.convInputGradient(shape, kernel, outer, stride),
     convKernelGradient: (input, side, outer, stride, activated) => {
       const affine = activated?.affine;
@@ -176,17 +207,20 @@ function native({ rawOp, fasterFilterGradient, fasterConvolution }: TensorFlow, 
         const y = activated?.side === "outer" && affine ? activate(outer, affine, input) : outer;
         return general.convKernelGradient(x, side, y, stride);
       }
-      const coefficients = affine ? [affine.scale, affine.shift] : [];
+      const values = affine ? [affine.scale, affine.shift] : [];
       return only(
-        rawOp("DistmisConv3DFilterGradient", [input, outer, ...coefficients], {
+        rawOp("DistmisConv3DFilterGradient", [input, outer, ...values], {
           kernel: { type: "int", value: [side, side, side] },
           stride: { type: "int", value: stride },
-          n: { type: "int", value: coefficients.length },
+          n: { type: "int", value: values.length },
           activated: { type: "string", value: activated?.side ?? "none" },
           ...(affine && { slope: slopeOf(affine) }),
         }),
       );
     },
+    maxPool: (source) => only(rawOp("DistmisMaxPool", [source.x, ...coefficients(source)], activation(source))),
+    maxPoolGradient: (source, outer) =>
+      only(rawOp("DistmisMaxPoolGradient", [source.x, outer, ...coefficients(source)], activation(source))),
     moments: (x) => {
       const [mean, variance] = rawOp("DistmisMoments", [x], {}, 2) as [Tensor2D, Tensor2D];
       return { mean, variance };

@@ -8,7 +8,7 @@ import type { Tensor, Tensor1D, Tensor2D, Tensor5D } from "@tensorflow/tfjs-node
 import type { ModelConfig } from "../config/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import type { TensorFlow } from "../tensorflow/index.ts";
-import { layers, type Pending, type Signal } from "./layers.ts";
+import { layers, type Pending, type Shared, type Signal } from "./layers.ts";
 import { type ParameterSpec, splitParameters } from "./parameters.ts";
 import { unetParameters } from "./unet-parameters.ts";
 
@@ -138,17 +138,17 @@ export function unet(runtime: TensorFlow, config: ModelConfig, channels: number,
       return layer.bias(wide, take(`${name}.transpose.bias`));
     }
 
-    const skips: Tensor5D[] = [];
+    const skips: Shared[] = [];
     let x: Signal = images;
     for (let level = 0; level < depth; level++) {
-      const skip = layer.value(blockOf(x, `down${level}`));
+      const skip = layer.shared(blockOf(x, `down${level}`));
       skips.push(skip);
       x = layer.maxPool(skip);
     }
     x = blockOf(x, "bottom");
     for (let level = depth - 1; level >= 0; level--) {
       const name = `up${level}`;
-      const [wide, skip] = [up(x, name), skips[level] as Tensor5D];
+      const [wide, skip] = [up(x, name), skips[level] as Shared];
       const first = layer.convPair(wide, skip, take(`${name}.conv0.kernel`));
       x = block(first, name, () => layer.convPair(wide, skip, take(`${name}.shortcut.kernel`)));
     }
@@ -156,6 +156,7 @@ export function unet(runtime: TensorFlow, config: ModelConfig, channels: number,
     const inOrder = statistics.map(({ name }) => updated.get(name)).filter((value) => value !== undefined);
     const moved = inOrder.length > 0 ? tf.concat1d(inOrder) : moving;
     tf.dispose(inOrder);
+    for (const { source } of skips) if (source.affine) tf.dispose([source.affine.scale, source.affine.shift]);
     return { logits, statistics: moved };
   }
 

@@ -24,7 +24,7 @@ export interface TensorFlowOptions {
 
 /** An attribute of a TensorFlow operation; arrays are lists. */
 export type Attribute =
-  | { type: "bool"; value: boolean }
+  | { type: "bool"; value: boolean | boolean[] }
   | { type: "int"; value: number | number[] }
   | { type: "float"; value: number | number[] }
   | { type: "string"; value: string }
