@@ -20,7 +20,15 @@ struct Graph {
   // Operations that must run for their side effect, whether or not an output needs them.
   std::vector<const TF_Operation*> kept;
   size_t operations = 0;
-  ~Graph() { TF_DeleteGraph(graph); }
+  Graph() = default;
+  Graph(const Graph&) = delete;
+  ~Graph() { Free(); }
+  void Free() {
+    if (graph != nullptr) TF_DeleteGraph(graph);
+    graph = nullptr;
+    tensors.clear();
+    kept.clear();
+  }
   std::string NextName() { return "n" + std::to_string(operations++); }
   TF_Output At(int64_t id) const {
     if (id < 0 || static_cast<size_t>(id) >= tensors.size()) Fail("no tensor " + std::to_string(id) + " in this graph");
@@ -33,7 +41,9 @@ void DeleteGraph(napi_env, void* data, void*) { delete static_cast<Graph*>(data)
 Graph* ToGraph(napi_env env, napi_value value) {
   void* out = nullptr;
   Check(napi_get_value_external(env, value, &out), "a graph");
-  return static_cast<Graph*>(out);
+  Graph* g = static_cast<Graph*>(out);
+  if (g->graph == nullptr) Fail("the graph has been freed");
+  return g;
 }
 
 // {id, dtype, shape} of an output; a dimension that TensorFlow could not infer is -1, an unknown rank has shape null.
@@ -246,6 +256,13 @@ napi_value GraphFinish(napi_env env, const std::vector<napi_value>& args) {
   return Undefined(env);
 }
 
+// graphFree(graph): frees TensorFlow's memory now, as V8 sees a few bytes and would let many graphs gather before it collects
+// them. The function that graphFinish made of it stays.
+napi_value GraphFree(napi_env env, const std::vector<napi_value>& args) {
+  ToGraph(env, args[0])->Free();
+  return Undefined(env);
+}
+
 }  // namespace
 
 std::vector<napi_property_descriptor> GraphMethods() {
@@ -256,6 +273,7 @@ std::vector<napi_property_descriptor> GraphMethods() {
       Method<GraphOperation, 6>("graphOperation"),
       Method<GraphOpDef, 2>("graphOpDef"),
       Method<GraphFinish, 4>("graphFinish"),
+      Method<GraphFree, 1>("graphFree"),
   };
 }
 

@@ -8,7 +8,7 @@
 import type { TensorMetadata, TFEOpAttr, TFJSBinding } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
 import { OpDef } from "../generated/tensorflow/op_def.ts";
 
-/** A graph under construction in native/graph.cc; freed with its JavaScript object. */
+/** A graph under construction in native/graph.cc; freed by graphFree, at the latest with its JavaScript object. */
 export type NativeGraph = { readonly nativeGraph: never };
 
 /** An output in a graph; a dimension that could not be inferred is -1, an unknown rank has shape null. */
@@ -33,6 +33,7 @@ export interface NativeBinding extends TFJSBinding {
   ): GraphTensor[];
   graphOpDef(graph: NativeGraph, type: string): Uint8Array;
   graphFinish(graph: NativeGraph, name: string, inputs: number[], outputs: number[]): void;
+  graphFree(graph: NativeGraph): void;
   functionRemove(name: string): void;
   /** Whether the operation DistmisConv3DFilterGradient is faster on this processor than TensorFlow's. */
   fasterFilterGradient(inChannels: number, outChannels: number, stride: number): boolean;
@@ -191,16 +192,16 @@ export function tracingBinding(native: NativeBinding): {
         graph: native.graphNew(),
         inputs: [],
         outputs: [],
-
         operations: 0,
       };
       trace = current;
       try {
         body();
+        native.graphFinish(current.graph, name, current.inputs, current.outputs);
       } finally {
         trace = undefined;
+        native.graphFree(current.graph);
       }
-      native.graphFinish(current.graph, name, current.inputs, current.outputs);
       return current.operations;
     },
     remove: (name) => native.functionRemove(name),

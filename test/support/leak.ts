@@ -13,9 +13,12 @@ const VARIANTS: readonly TinyTrial[] = [
   { model: { norm: "none", filters: 6 } },
 ];
 
+/** The trial from which on nothing may grow: by then each network has been compiled once. */
+export const SETTLED = 5;
+
 export interface Held {
-  /** Why the trainer called itself unclean after a trial, of all trials; it counts its tensors. */
-  unclean: string[];
+  /** Tensors after each trial, as the trainer counts them. */
+  tensors: number[];
   /** Resident bytes after each trial. */
   resident: number[];
 }
@@ -36,13 +39,13 @@ export async function heldByTrainer(
   const trainer = startTrainer({ DISTMIS_CPUS: "2" });
   try {
     await trainer.next();
-    const held: Held = { unclean: [], resident: [] };
+    const held: Held = { tensors: [], resident: [] };
     for (let trial = 0; trial < trials; trial++) {
       const trialDir = path.join(dir, `trial-${trial}`);
       trainer.send(trainAssignment(records, trialDir, VARIANTS[trial % VARIANTS.length] ?? {}));
       const { ended } = await trainer.untilEnded();
       if (ended.outcome !== TrialOutcome.TRIAL_OUTCOME_COMPLETED) throw new Error(ended.errorMessage);
-      if (!ended.clean) held.unclean.push(ended.uncleanReason);
+      held.tensors.push(ended.clean ? 0 : Number.parseInt(ended.uncleanReason, 10));
       const bytes = residentBytes(trainer.child.pid);
       held.resident.push(bytes);
       done(trial, bytes);

@@ -7,9 +7,13 @@ import type { ToTrainerMessage } from "../../src/wire/index.ts";
 import { assignment } from "./trainer.ts";
 
 /** Writes the TFRecords of a tiny phantom below `dir`; returns their folder. */
-export async function tinyRecords(dir: string, count = 6): Promise<string> {
+export async function tinyRecords(
+  dir: string,
+  count = 6,
+  shape: readonly [number, number, number] = [8, 8, 8],
+): Promise<string> {
   const records = path.join(dir, "tfrecords");
-  await makePhantom({ targetDir: path.join(dir, "msd"), count, shape: [8, 8, 8], seed: 3 });
+  await makePhantom({ targetDir: path.join(dir, "msd"), count, shape, seed: 3 });
   await writeTfrecords({ sourceDir: path.join(dir, "msd"), targetDir: records, split: [0.6, 0.4, 0] });
   return records;
 }
