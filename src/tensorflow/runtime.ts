@@ -96,6 +96,8 @@ function load(options: TensorFlowOptions): TensorFlow {
   const config: ConfigProto = {
     intraOpParallelismThreads: options.threads ?? 0,
     interOpParallelismThreads: options.threads ?? 0,
+    // As in Python: an operation without a kernel for a GPU runs on the CPU instead of failing.
+    allowSoftPlacement: true,
     gpuOptions: {
       perProcessGpuMemoryFraction: typeof options.gpuMemory === "number" ? options.gpuMemory : 0,
       allowGrowth: options.gpuMemory === undefined || options.gpuMemory === "growth",
