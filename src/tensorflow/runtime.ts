@@ -70,6 +70,13 @@ export function loadTensorFlow(options: TensorFlowOptions = {}): TensorFlow {
         `TensorFlow runs in this process with ${loaded.options.threads ?? "the default number of"} threads already, so ${options.threads} can't be had`,
       );
     }
+    const [memory, held] = [options.gpuMemory, loaded.options.gpuMemory ?? "growth"];
+    if (memory !== undefined && memory !== held) {
+      throw new DistmisError(
+        "CONFIG_INVALID",
+        `TensorFlow runs in this process with GPU memory "${held}" already, so "${memory}" can't be had`,
+      );
+    }
     return loaded.runtime;
   }
   const runtime = load(options);

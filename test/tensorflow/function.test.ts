@@ -269,6 +269,13 @@ test("operations are placed on the device of the option", () => {
   tracing.remove("nonsense");
 });
 
+test("the options of the first load hold for the process", () => {
+  assert.equal(loadTensorFlow(), runtime);
+  assert.equal(loadTensorFlow({ threads: 1, gpuMemory: "growth" }), runtime);
+  assert.throws(() => loadTensorFlow({ threads: 2 }), /with 1 threads already, so 2 can't be had/);
+  assert.throws(() => loadTensorFlow({ gpuMemory: 0.5 }), /GPU memory "growth" already, so "0.5" can't be had/);
+});
+
 test("hundreds of functions come and go without a trace", () => {
   const x = tf.tensor1d([1, 2, 3]);
   const comeAndGo = (count: number) => {
