@@ -17,10 +17,18 @@ struct Graph {
   TF_Graph* graph = TF_NewGraph();
   // A tensor's id in JavaScript is its index here.
   std::vector<TF_Output> tensors;
-  // Operations that must run for their side effect, whether or not an output needs them.
-  std::vector<const TF_Operation*> kept;
+  // Operations that must run for their side effect, whether or not an output needs them; each waits for the one before.
+  std::vector<TF_Operation*> kept;
   size_t operations = 0;
-  ~Graph() { TF_DeleteGraph(graph); }
+  Graph() = default;
+  Graph(const Graph&) = delete;
+  ~Graph() { Free(); }
+  void Free() {
+    if (graph != nullptr) TF_DeleteGraph(graph);
+    graph = nullptr;
+    tensors.clear();
+    kept.clear();
+  }
   std::string NextName() { return "n" + std::to_string(operations++); }
   TF_Output At(int64_t id) const {
     if (id < 0 || static_cast<size_t>(id) >= tensors.size()) Fail("no tensor " + std::to_string(id) + " in this graph");
@@ -33,7 +41,9 @@ void DeleteGraph(napi_env, void* data, void*) { delete static_cast<Graph*>(data)
 Graph* ToGraph(napi_env env, napi_value value) {
   void* out = nullptr;
   Check(napi_get_value_external(env, value, &out), "a graph");
-  return static_cast<Graph*>(out);
+  Graph* g = static_cast<Graph*>(out);
+  if (g->graph == nullptr) Fail("the graph has been freed");
+  return g;
 }
 
 // {id, dtype, shape} of an output; a dimension that TensorFlow could not infer is -1, an unknown rank has shape null.
@@ -137,7 +147,7 @@ napi_value GraphPlaceholder(napi_env env, const std::vector<napi_value>& args) {
   return Describe(env, g, {done, 0});
 }
 
-// graphConst(graph, dtype, shape, bytes: Uint8Array) -> {id, dtype, shape}
+// graphConst(graph, dtype, shape, bytes: Uint8Array, device) -> {id, dtype, shape}
 napi_value GraphConst(napi_env env, const std::vector<napi_value>& args) {
   Graph* g = ToGraph(env, args[0]);
   const TF_DataType dtype = static_cast<TF_DataType>(ToInt(env, args[1]));
@@ -153,7 +163,9 @@ napi_value GraphConst(napi_env env, const std::vector<napi_value>& args) {
   std::unique_ptr<TF_Tensor, decltype(&TF_DeleteTensor)> tensor(
       TF_AllocateTensor(dtype, dims.data(), static_cast<int>(dims.size()), length), TF_DeleteTensor);
   if (length > 0) std::memcpy(TF_TensorData(tensor.get()), data, length);
+  const std::string device = ToString(env, args[4]);
   TF_OperationDescription* op = TF_NewOperation(g->graph, "Const", g->NextName().c_str());
+  if (!device.empty()) TF_SetDevice(op, device.c_str());
   Status status = NewStatus();
   TF_SetAttrType(op, "dtype", dtype);
   TF_SetAttrTensor(op, "value", tensor.get(), status.get());
@@ -165,14 +177,17 @@ napi_value GraphConst(napi_env env, const std::vector<napi_value>& args) {
 
 // graphOperation(graph, type, attributes, inputs: (id | id[])[], device: string, keep: boolean) -> {id, dtype, shape}[]
 // A nested array of ids is one list argument of the operation. An empty device leaves the placement to TensorFlow. `keep`
-// has the operation run for its side effect.
+// has the operation run for its side effect, after those that were kept before it.
 napi_value GraphOperation(napi_env env, const std::vector<napi_value>& args) {
   Graph* g = ToGraph(env, args[0]);
   const std::string type = ToString(env, args[1]);
   TF_OperationDescription* op = TF_NewOperation(g->graph, type.c_str(), g->NextName().c_str());
   // From here on the description must reach TF_FinishOperation, which frees it: a failure is kept until then.
   std::string failure;
+  bool keep = false;
   try {
+    keep = ToBool(env, args[5]);
+    if (keep && !g->kept.empty()) TF_AddControlInput(op, g->kept.back());
     const std::string device = ToString(env, args[4]);
     if (!device.empty()) TF_SetDevice(op, device.c_str());
     uint32_t inputs = 0;
@@ -202,7 +217,7 @@ napi_value GraphOperation(napi_env env, const std::vector<napi_value>& args) {
   TF_Operation* done = TF_FinishOperation(op, status.get());
   if (!failure.empty()) Fail(type + ": " + failure);
   CheckTf(status, type);
-  if (ToBool(env, args[5])) g->kept.push_back(done);
+  if (keep) g->kept.push_back(done);
   const int outputs = TF_OperationNumOutputs(done);
   napi_value out;
   napi_create_array_with_length(env, outputs, &out);
@@ -233,16 +248,24 @@ napi_value GraphFinish(napi_env env, const std::vector<napi_value>& args) {
   std::vector<TF_Output> inputs, outputs;
   for (int64_t id : ToVector(env, args[2], ToInt)) inputs.push_back(g->At(id));
   for (int64_t id : ToVector(env, args[3], ToInt)) outputs.push_back(g->At(id));
+  const std::vector<const TF_Operation*> kept(g->kept.begin(), g->kept.end());
   Status status = NewStatus();
   std::unique_ptr<TF_Function, decltype(&TF_DeleteFunction)> function(
       TF_GraphToFunctionWithControlOutputs(g->graph, name.c_str(), 0, -1, nullptr, static_cast<int>(inputs.size()),
                                            inputs.data(), static_cast<int>(outputs.size()), outputs.data(), nullptr,
-                                           static_cast<int>(g->kept.size()), g->kept.data(), nullptr, nullptr, nullptr,
+                                           static_cast<int>(kept.size()), kept.data(), nullptr, nullptr, nullptr,
                                            status.get()),
       TF_DeleteFunction);
   CheckTf(status, name);
   TFE_ContextAddFunction(Context(), function.get(), status.get());
   CheckTf(status, name);
+  return Undefined(env);
+}
+
+// graphFree(graph): frees TensorFlow's memory now, as V8 sees a few bytes and would let many graphs gather before it collects
+// them. The function that graphFinish made of it stays.
+napi_value GraphFree(napi_env env, const std::vector<napi_value>& args) {
+  ToGraph(env, args[0])->Free();
   return Undefined(env);
 }
 
@@ -252,10 +275,11 @@ std::vector<napi_property_descriptor> GraphMethods() {
   return {
       Method<GraphNew, 0>("graphNew"),
       Method<GraphPlaceholder, 3>("graphPlaceholder"),
-      Method<GraphConst, 4>("graphConst"),
+      Method<GraphConst, 5>("graphConst"),
       Method<GraphOperation, 6>("graphOperation"),
       Method<GraphOpDef, 2>("graphOpDef"),
       Method<GraphFinish, 4>("graphFinish"),
+      Method<GraphFree, 1>("graphFree"),
   };
 }
 

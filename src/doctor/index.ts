@@ -85,6 +85,18 @@ function tensorflow(): Finding[] {
   }
 }
 
+/** Why TensorFlow may see no GPU where nvidia-smi lists some. */
+export function unseenGpus(environment: NodeJS.ProcessEnv): string {
+  const { CUDA_VISIBLE_DEVICES: visible, LD_LIBRARY_PATH: libraries } = environment;
+  if (visible !== undefined && (visible === "" || visible === "-1")) {
+    return `CUDA_VISIBLE_DEVICES is "${visible}", which hides them`;
+  }
+  // It comes before the RUNPATH by which TensorFlow's wheel finds its own libraries.
+  const foreign = libraries?.split(":").find((dir) => /cuda|cudnn|nvidia/i.test(dir));
+  const wheel = "TensorFlow does not see them: install its CUDA wheel with `distmis setup --cuda`";
+  return foreign ? `${wheel}, and unload the module that puts ${foreign} into LD_LIBRARY_PATH` : wheel;
+}
+
 async function nvidia(): Promise<Finding> {
   const answer = await output("nvidia-smi", ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]);
   if (answer === null)
@@ -93,12 +105,14 @@ async function nvidia(): Promise<Finding> {
       "none (nvidia-smi not found or without an answer); logical GPUs can be asked for with --gpus",
     );
   const names = answer.split("\n");
-  const seen = loadTensorFlow().devices.some((device) => device.type === "GPU");
-  return {
-    subject: "NVIDIA GPUs",
-    found: `${names.length}: ${names[0]}`,
-    remedy: seen ? null : "TensorFlow does not see them: install its CUDA wheel with `distmis setup --cuda`",
-  };
+  const found = `${names.length}: ${names[0]}`;
+  try {
+    const seen = loadTensorFlow().devices.some((device) => device.type === "GPU");
+    return { subject: "NVIDIA GPUs", found, remedy: seen ? null : unseenGpus(process.env) };
+  } catch {
+    // The finding on TensorFlow itself says why.
+    return { subject: "NVIDIA GPUs", found, remedy: "run `distmis setup --cuda`" };
+  }
 }
 
 async function disk(subject: string, dir: string): Promise<Finding> {

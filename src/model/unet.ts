@@ -7,7 +7,7 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
 import type { ModelConfig } from "../config/index.ts";
 import { DistmisError } from "../errors/index.ts";
-import type { TensorFlow } from "../tensorflow/index.ts";
+import { statelessRandom, type TensorFlow } from "../tensorflow/index.ts";
 import { layers, type Pending, type Shared, type Signal } from "./layers.ts";
 import { type ParameterSpec, splitParameters } from "./parameters.ts";
 import { unetParameters } from "./unet-parameters.ts";
@@ -74,13 +74,7 @@ export function unet(runtime: TensorFlow, config: ModelConfig, channels: number,
     function mask(samples: number, width: number): Tensor2D | undefined {
       if (!training || config.dropout === 0) return undefined;
       // The same step of another layer draws other numbers.
-      const seed = training.seed.add(tf.tensor1d([7919 * ++masks, 0], "int32")) as Tensor1D;
-      const size = tf.tensor1d([samples, width], "int32");
-      const [uniform] = runtime.rawOp("StatelessRandomUniform", [size, seed], {
-        dtype: { type: "type", value: "float32" },
-        T: { type: "type", value: "int32" },
-        Tseed: { type: "type", value: "int32" },
-      }) as [Tensor2D];
+      const uniform = statelessRandom<Tensor2D>(runtime, "uniform", [samples, width], training.seed, ++masks);
       const kept = uniform.greaterEqual(config.dropout);
       return kept.toFloat().div<Tensor2D>(1 - config.dropout);
     }

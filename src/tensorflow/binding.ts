@@ -8,7 +8,7 @@
 import type { TensorMetadata, TFEOpAttr, TFJSBinding } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
 import { OpDef } from "../generated/tensorflow/op_def.ts";
 
-/** A graph under construction in native/graph.cc; freed with its JavaScript object. */
+/** A graph under construction in native/graph.cc; freed by graphFree, at the latest with its JavaScript object. */
 export type NativeGraph = { readonly nativeGraph: never };
 
 /** An output in a graph; a dimension that could not be inferred is -1, an unknown rank has shape null. */
@@ -22,7 +22,7 @@ export interface GraphTensor {
 export interface NativeBinding extends TFJSBinding {
   graphNew(): NativeGraph;
   graphPlaceholder(graph: NativeGraph, dtype: number, shape: number[]): GraphTensor;
-  graphConst(graph: NativeGraph, dtype: number, shape: number[], bytes: Uint8Array): GraphTensor;
+  graphConst(graph: NativeGraph, dtype: number, shape: number[], bytes: Uint8Array, device: string): GraphTensor;
   graphOperation(
     graph: NativeGraph,
     type: string,
@@ -33,6 +33,7 @@ export interface NativeBinding extends TFJSBinding {
   ): GraphTensor[];
   graphOpDef(graph: NativeGraph, type: string): Uint8Array;
   graphFinish(graph: NativeGraph, name: string, inputs: number[], outputs: number[]): void;
+  graphFree(graph: NativeGraph): void;
   functionRemove(name: string): void;
   /** Whether the operation DistmisConv3DFilterGradient is faster on this processor than TensorFlow's. */
   fasterFilterGradient(inChannels: number, outChannels: number, stride: number): boolean;
@@ -48,14 +49,18 @@ export const PLACEHOLDERS = "distmis:placeholders";
 export const OUTPUTS = "distmis:outputs";
 
 export interface Tracing {
-  /** Records what `body` does as the function `name`; returns how many operations the graph has. */
-  record(name: string, body: () => void): number;
+  /**
+   * Records what `body` does as the function `name`; returns how many operations the graph has.
+   * @param device of each operation; empty leaves the placement to TensorFlow
+   */
+  record(name: string, device: string, body: () => void): number;
   /** Forgets a function that `record` made. */
   remove(name: string): void;
 }
 
 interface Trace {
   graph: NativeGraph;
+  device: string;
   inputs: number[];
   outputs: number[];
   operations: number;
@@ -127,7 +132,7 @@ export function tracingBinding(native: NativeBinding): {
   function addOperation(current: Trace, name: string, attributes: TFEOpAttr[], ids: number[]): TensorMetadata[] {
     const op = definition(current.graph, name);
     const inputs = grouped(op, attributes, graphIds(name, ids));
-    const outputs = native.graphOperation(current.graph, name, attributes, inputs, "", op.isStateful);
+    const outputs = native.graphOperation(current.graph, name, attributes, inputs, current.device, op.isStateful);
     current.operations++;
     return outputs.map((tensor, position) => describe(name, tensor, position));
   }
@@ -150,7 +155,7 @@ export function tracingBinding(native: NativeBinding): {
       for (const index of graphIds(name, ids)) {
         // A function's output may not be its input itself.
         const [copy] = current.inputs.includes(index)
-          ? native.graphOperation(current.graph, "Identity", [], [index], "", false)
+          ? native.graphOperation(current.graph, "Identity", [], [index], current.device, false)
           : [{ id: index }];
         if (copy) current.outputs.push(copy.id);
       }
@@ -161,7 +166,8 @@ export function tracingBinding(native: NativeBinding): {
 
   function createTensor(...[shape, dtype, values]: Parameters<TFJSBinding["createTensor"]>): number {
     if (!trace) return native.createTensor(shape, dtype, values);
-    return toTensorId(native.graphConst(trace.graph, dtype, shape, constantBytes(native, dtype, values)).id);
+    const bytes = constantBytes(native, dtype, values);
+    return toTensorId(native.graphConst(trace.graph, dtype, shape, bytes, trace.device).id);
   }
 
   function tensorDataSync(id: number): ReturnType<TFJSBinding["tensorDataSync"]> {
@@ -185,22 +191,23 @@ export function tracingBinding(native: NativeBinding): {
   });
 
   const tracing: Tracing = {
-    record(name, body) {
+    record(name, device, body) {
       if (trace) throw new Error("a traced function can't be traced within another one: call its body instead");
       const current: Trace = {
         graph: native.graphNew(),
+        device,
         inputs: [],
         outputs: [],
-
         operations: 0,
       };
       trace = current;
       try {
         body();
+        native.graphFinish(current.graph, name, current.inputs, current.outputs);
       } finally {
         trace = undefined;
+        native.graphFree(current.graph);
       }
-      native.graphFinish(current.graph, name, current.inputs, current.outputs);
       return current.operations;
     },
     remove: (name) => native.functionRemove(name),

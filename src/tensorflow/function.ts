@@ -1,13 +1,6 @@
-/**
- * tf.function for Node: a TypeScript function over tensors is traced once for each signature of its inputs into a
- * TensorFlow graph, without running anything, and from then on runs as one operation, through Grappler's and oneDNN's
- * rewrites. What Python's tf.function is to Keras.
- *
- * In a traced function: all tensors come in as inputs or are made inside from JavaScript values (these are constants: a
- * random tensor made by tfjs is the same at every call); no value of a tensor can be read; shapes don't depend on data;
- * operations with side effects run even if nothing uses their outputs.
- */
+/** compile(): a TypeScript function over tensors as one TensorFlow operation; index.ts says what it can and can't hold. */
 import type { Tensor } from "@tensorflow/tfjs-node-gpu";
+import { DistmisError } from "../errors/index.ts";
 import { OUTPUTS, PLACEHOLDERS } from "./binding.ts";
 import type { TensorFlow } from "./runtime.ts";
 
@@ -19,6 +12,8 @@ export interface CompileOptions {
   name: string;
   /** Compile with XLA. */
   xla?: boolean;
+  /** Where each operation runs, as in TensorFlow: "/device:CPU:0". Default: where TensorFlow places it. */
+  device?: string;
 }
 
 export interface Compiled<I extends TensorTree, O extends TensorTree> {
@@ -38,6 +33,25 @@ interface Traced {
 }
 
 const isTensor = (tree: TensorTree): tree is Tensor => "dataId" in tree;
+
+/** Refuses what the types forbid but a cast or plain JavaScript lets through; it would be lost without a word. */
+function checkTree(what: string, tree: unknown): void {
+  const object = typeof tree === "object" && tree !== null;
+  if (object && (Array.isArray(tree) || "dataId" in tree || Object.getPrototypeOf(tree) === Object.prototype)) {
+    if (!("dataId" in tree)) for (const [key, child] of Object.entries(tree)) checkTree(`${what}.${key}`, child);
+    return;
+  }
+  const found = tree instanceof Promise ? "a promise: a traced function can't wait" : object ? "an object" : `${tree}`;
+  throw new Error(`${what}: expected a tensor, or an array or plain object of tensors; found ${found}`);
+}
+
+/** The full name of a device of this process. */
+function deviceNamed(runtime: TensorFlow, name: string): string {
+  const found = runtime.devices.find((device) => device.name === name || device.name.endsWith(name));
+  if (found && name.includes("/device:")) return found.name;
+  const there = runtime.devices.map((device) => device.name.replace(/^.*(?=\/device:)/, "")).join(", ");
+  throw new DistmisError("CONFIG_INVALID", `device "${name}" is not in this process, which has ${there}`);
+}
 
 /** Keys in order, as in TensorFlow's nest: two objects with the same keys have the same signature. */
 const sortedEntries = (tree: { readonly [key: string]: TensorTree }): [string, TensorTree][] =>
@@ -82,7 +96,8 @@ let made = 0;
 /**
  * A function that runs `body` as one TensorFlow operation.
  * @param body computes tensors from tensors; called once for each signature, inside tf.tidy.
- * @throws Error that names the operation, for what can't be traced.
+ * @throws DistmisError CONFIG_INVALID for a device that this process lacks. Calls throw an Error that names the operation,
+ * for what can't be traced, and what TensorFlow says, for what can't be run.
  */
 export function compile<I extends TensorTree, O extends TensorTree>(
   runtime: TensorFlow,
@@ -91,12 +106,13 @@ export function compile<I extends TensorTree, O extends TensorTree>(
 ): Compiled<I, O> {
   const { tf, backend, tracing, binding } = runtime;
   const traces = new Map<string, Traced>();
+  const device = options.device === undefined ? "" : deviceNamed(runtime, options.device);
 
   function trace(inputs: I): Traced {
     const name = `${options.name.replace(/[^A-Za-z0-9_]/g, "_")}_${made++}`;
     let form: TensorTree | undefined;
     let outputs = 0;
-    tracing.record(name, () =>
+    tracing.record(name, device, () =>
       tf.tidy(() => {
         const flat = flatten(inputs);
         const attributes = flat.map((tensor) => ({
@@ -106,6 +122,7 @@ export function compile<I extends TensorTree, O extends TensorTree>(
         }));
         const placeholders = backend.executeMultipleOutputs(PLACEHOLDERS, attributes, [], flat.length);
         const result = body(replaced(inputs, taker(placeholders)) as I);
+        checkTree(`the result of ${options.name}`, result);
         const tensors = flatten(result);
         outputs = tensors.length;
         backend.executeMultipleOutputs(OUTPUTS, [], tensors, 0);
@@ -127,6 +144,7 @@ export function compile<I extends TensorTree, O extends TensorTree>(
   let disposed = false;
   const call = (inputs: I): O => {
     if (disposed) throw new Error(`${options.name} has been disposed of`);
+    checkTree(`the inputs of ${options.name}`, inputs);
     const signature = signatureOf(inputs);
     let traced = traces.get(signature);
     if (!traced) {

@@ -70,6 +70,13 @@ export function loadTensorFlow(options: TensorFlowOptions = {}): TensorFlow {
         `TensorFlow runs in this process with ${loaded.options.threads ?? "the default number of"} threads already, so ${options.threads} can't be had`,
       );
     }
+    const [memory, held] = [options.gpuMemory, loaded.options.gpuMemory ?? "growth"];
+    if (memory !== undefined && memory !== held) {
+      throw new DistmisError(
+        "CONFIG_INVALID",
+        `TensorFlow runs in this process with GPU memory "${held}" already, so "${memory}" can't be had`,
+      );
+    }
     return loaded.runtime;
   }
   const runtime = load(options);
@@ -96,6 +103,8 @@ function load(options: TensorFlowOptions): TensorFlow {
   const config: ConfigProto = {
     intraOpParallelismThreads: options.threads ?? 0,
     interOpParallelismThreads: options.threads ?? 0,
+    // As in Python: an operation without a kernel for a GPU runs on the CPU instead of failing.
+    allowSoftPlacement: true,
     gpuOptions: {
       perProcessGpuMemoryFraction: typeof options.gpuMemory === "number" ? options.gpuMemory : 0,
       allowGrowth: options.gpuMemory === undefined || options.gpuMemory === "growth",

@@ -5,6 +5,7 @@
  */
 import fs from "node:fs";
 import type { Assignment } from "../generated/distmis/v1/trainer.ts";
+import { collectGarbage } from "./collect-garbage.ts";
 import { startControl } from "./control.ts";
 import { runTrial, trialFailed } from "./run-trial.ts";
 
@@ -54,6 +55,8 @@ async function work(assignment: Assignment, sequence: number): Promise<void> {
   if (current !== assignment) return;
   current = null;
   await control.send({ $case: "ended", value: ended });
+  // After the end is told: nobody waits.
+  if (current === null) collectGarbage();
 }
 
 // Nobody knows what state such an error leaves behind: the trial is told as failed, and the process ends. Rejections

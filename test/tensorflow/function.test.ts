@@ -1,8 +1,18 @@
 /** Traced functions: what they compute, what they refuse, what they leave behind. */
 import assert from "node:assert/strict";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
 import { after, test } from "node:test";
-import type { Scalar, Tensor1D, Tensor2D } from "@tensorflow/tfjs-node-gpu";
-import { type Compiled, compile, flatten, loadTensorFlow, type TensorTree } from "../../src/tensorflow/index.ts";
+import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-node-gpu";
+import {
+  type Compiled,
+  compile,
+  flatten,
+  loadTensorFlow,
+  statelessRandom,
+  type TensorTree,
+} from "../../src/tensorflow/index.ts";
 
 const runtime = loadTensorFlow({ threads: 1 });
 const { tf, rawOp, binding } = runtime;
@@ -114,6 +124,17 @@ test("what can't be traced is refused with its reason, and eager work goes on", 
     (inputs) => rawOp("Where", [inputs.x], { T: { type: "type", value: "float32" } })[0] as Tensor1D,
     /Where can't be traced: .*depends on data/,
   );
+  refused(
+    (inputs) => rawOp("Unique", [inputs.x], { T: { type: "type", value: "float32" } }, 2)[0] as Tensor1D,
+    /Unique can't be traced: .*depends on data \(inferred: \[-1\]\)/,
+  );
+  refused((inputs) => ({ y: inputs.x.neg(), n: 1 }) as never, /the result of refused\.n: .*found 1/);
+  refused((async (inputs: { x: Tensor1D }) => inputs.x.neg()) as never, /the result of refused: .*found a promise/);
+  refused((() => undefined) as never, /the result of refused: .*found undefined/);
+  assert.throws(
+    () => compile(runtime, { name: "given" }, (inputs: TensorTree) => inputs)({ x: [x, 3] } as never),
+    /the inputs of given\.x\.1: expected a tensor.*found 3/,
+  );
   refused((inputs) => rawOp("NoSuchOperation", [inputs.x], {})[0] as Tensor1D, /NoSuchOperation/);
   refused(
     (inputs) => compile(runtime, { name: "inner" }, ({ x: y }: { x: Tensor1D }) => y.neg())({ x: inputs.x }),
@@ -143,6 +164,140 @@ test("an operation with a side effect runs although nothing uses it", () => {
   assert.throws(() => guarded({ x: bad }), /assertion failed/);
   tf.dispose([good, bad]);
   guarded.dispose();
+});
+
+test("what tfjs reads behind a promise is refused as well", async () => {
+  const x = tf.tensor1d([1, 0, 3]);
+  const pending: Promise<unknown>[] = [];
+  const masked = compile(runtime, { name: "masked" }, (inputs: { x: Tensor1D }) => {
+    pending.push(tf.booleanMaskAsync(inputs.x, inputs.x.greater(0)));
+    return inputs.x.neg();
+  });
+  masked({ x }).dispose();
+  await assert.rejects(Promise.all(pending), /traced tensor has no value yet/);
+  x.dispose();
+  masked.dispose();
+});
+
+test("side effects happen at each call, in the order of the program", () => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), "distmis-function-"));
+  const file = path.join(dir, "log");
+  const print = (x: Tensor, word: string) => {
+    const [line] = rawOp("StringFormat", [x], {
+      T: { type: "types", value: ["float32"] },
+      template: { type: "string", value: `${word} {}` },
+      placeholder: { type: "string", value: "{}" },
+      summarize: { type: "int", value: 3 },
+    }) as [Tensor];
+    const attributes = { output_stream: { type: "string", value: `file://${file}` } } as const;
+    rawOp("PrintV2", [line], { ...attributes, end: { type: "string", value: "\n" } }, 0);
+  };
+  const noted = compile(runtime, { name: "noted" }, ({ x }: { x: Tensor1D }) => {
+    // The first one waits longest for its input.
+    let late: Tensor = x;
+    for (let i = 0; i < 20; i++) late = late.add(1);
+    print(late, "late");
+    for (const word of ["second", "third", "fourth"]) print(x, word);
+    return x.neg();
+  });
+  const lines = ["late [20]", "second [0]", "third [0]", "fourth [0]"];
+  const x = tf.tensor1d([0]);
+  for (let call = 0; call < 5; call++) noted({ x }).dispose();
+  assert.deepEqual(fs.readFileSync(file, "utf8").trim().split("\n"), Array(5).fill(lines).flat());
+  x.dispose();
+  noted.dispose();
+  fs.rmSync(dir, { recursive: true });
+});
+
+test("random numbers follow from a seed that is an input", () => {
+  const draw = compile(runtime, { name: "draw" }, ({ seed }: { seed: Tensor1D }) => [
+    statelessRandom(runtime, "uniform", [1000], seed),
+    statelessRandom(runtime, "uniform", [1000], seed, 1),
+    statelessRandom(runtime, "normal", [1000], seed),
+    statelessRandom(runtime, "truncatedNormal", [1000], seed),
+  ]);
+  const drawn = (experiment: number, step: number) => {
+    const seed = tf.tensor1d([experiment, step], "int32");
+    const result = draw({ seed });
+    const values = result.map(numbers);
+    tf.dispose([seed, ...result]);
+    return values;
+  };
+  const [first, again, nextStep, otherSeed] = [drawn(1, 0), drawn(1, 0), drawn(1, 1), drawn(2, 0)];
+  assert.deepEqual(again, first);
+  const all = [...first.slice(0, 2), nextStep[0], otherSeed[0]].map(String);
+  assert.equal(new Set(all).size, all.length, "different for each stream, step and seed");
+  const mean = (values: number[] = []) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  assert.ok(first[0]?.every((value) => value >= 0 && value < 1) && Math.abs(mean(first[0]) - 0.5) < 0.05);
+  assert.ok(Math.abs(mean(first[2])) < 0.15 && first[2]?.some((value) => Math.abs(value) > 2));
+  assert.ok(first[3]?.every((value) => Math.abs(value) <= 2));
+  assert.equal(draw.signatures, 1);
+  draw.dispose();
+  const wrong = tf.tensor1d([1, 2]);
+  assert.throws(() => statelessRandom(runtime, "uniform", [2], wrong), /expected int32 \[2\], found float32 \[2\]/);
+  wrong.dispose();
+});
+
+test("operations are placed on the device of the option", () => {
+  const x = tf.tensor1d([1, 2]);
+  const body = (inputs: { x: Tensor1D }) => ({ y: inputs.x.mul(tf.scalar(3)), x: inputs.x });
+  const placed = compile(runtime, { name: "placed", device: "/device:CPU:0" }, body);
+  const { y, x: same } = placed({ x });
+  assert.deepEqual(
+    [numbers(y), numbers(same)],
+    [
+      [3, 6],
+      [1, 2],
+    ],
+  );
+  placed.dispose();
+  for (const device of ["/device:GPU:7", "CPU:0", "0", ""]) {
+    assert.throws(
+      () => compile(runtime, { name: "nowhere", device }, body),
+      new RegExp(`device "${device}" is not in this process, which has /device:CPU:0`),
+    );
+  }
+  tf.dispose([x, y, same]);
+  // That TensorFlow reads it from the nodes shows in its refusal of one that is no device at all.
+  const { backend, tracing } = runtime;
+  tracing.record("nonsense", "no device", () =>
+    tf.tidy(() => {
+      backend.executeMultipleOutputs("distmis:outputs", [], [tf.scalar(1)], 0);
+    }),
+  );
+  assert.throws(() => backend.executeMultipleOutputs("nonsense", [], [], 1), /no device/);
+  tracing.remove("nonsense");
+});
+
+test("the options of the first load hold for the process", () => {
+  assert.equal(loadTensorFlow(), runtime);
+  assert.equal(loadTensorFlow({ threads: 1, gpuMemory: "growth" }), runtime);
+  assert.throws(() => loadTensorFlow({ threads: 2 }), /with 1 threads already, so 2 can't be had/);
+  assert.throws(() => loadTensorFlow({ gpuMemory: 0.5 }), /GPU memory "growth" already, so "0.5" can't be had/);
+});
+
+test("hundreds of functions come and go without a trace", () => {
+  const x = tf.tensor1d([1, 2, 3]);
+  const comeAndGo = (count: number) => {
+    for (let index = 0; index < count; index++) {
+      const made = compile(runtime, { name: "short" }, (inputs: { x: Tensor1D }) => {
+        // A constant of 64 kB: 300 functions that stay would be 20 MB, and as much again for the graphs.
+        let y: Tensor = inputs.x.add(tf.tensor1d(new Float32Array(16_384)).sum());
+        for (let i = 0; i < 30; i++) y = y.mul(inputs.x).add(1);
+        return y;
+      });
+      made({ x }).dispose();
+      made.dispose();
+    }
+  };
+  comeAndGo(100);
+  const [tensors, handles, resident] = [tf.memory().numTensors, binding.getNumOfTensors(), process.memoryUsage.rss()];
+  comeAndGo(300);
+  assert.equal(tf.memory().numTensors, tensors);
+  assert.equal(binding.getNumOfTensors(), handles);
+  const more = (process.memoryUsage.rss() - resident) / 1e6;
+  assert.ok(more < 12, `${more} MB more`);
+  x.dispose();
 });
 
 test("ten thousand calls leave no tensor and no memory", () => {
