@@ -15,7 +15,7 @@ const ours = entryCommand(new URL("./step-ours.ts", import.meta.url));
 const keras = [pythonPath(), path.join(here, "peers", "keras_step.py")];
 
 const print = printer(`a step on 240 x 240 x 152 x 4, batch 1, ${THREADS} threads`);
-const args = (kind: string) =>
+const args = (kind: "normal" | "low") =>
   JSON.stringify({
     shape: [240, 240, 152],
     batch: 1,

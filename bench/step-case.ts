@@ -6,7 +6,7 @@ const caseSchema = z.strictObject({
   shape: z.tuple([z.int(), z.int(), z.int()]),
   batch: z.int(),
   norm: z.string(),
-  memory: z.string(),
+  memory: z.enum(["normal", "low"]),
   steps: z.int(),
   /** Steps before the measured ones. */
   warmUp: z.int(),

@@ -11,7 +11,7 @@ import { stepCase } from "./step-case.ts";
 const { shape, batch, steps, warmUp, threads } = stepCase(process.argv[2] ?? "");
 const runtime = loadTensorFlow({ threads });
 const { tf, rawOp } = runtime;
-const ops = composed(runtime);
+const ops = composed(runtime, "normal");
 
 /** Channels in and out of a convolution; a transposed one is that with stride 2 whose gradient it is. */
 const ordinary: { level: number; from: number; to: number }[] = [];

@@ -5,16 +5,16 @@ import { initialState, trainingStep, unet } from "../src/model/index.ts";
 import { flatten, loadTensorFlow } from "../src/tensorflow/index.ts";
 import { stepCase } from "./step-case.ts";
 
-const { shape, batch, norm, steps, warmUp, threads } = stepCase(process.argv[2] ?? "");
+const { shape, batch, norm, memory, steps, warmUp, threads } = stepCase(process.argv[2] ?? "");
 const runtime = loadTensorFlow({ threads });
 const { tf } = runtime;
 const { model, train } = experimentSchema.parse({
   name: "bench",
   data: { dir: "." },
   model: { norm },
-  train: { amsgrad: true },
+  train: { amsgrad: true, memory },
 });
-const network = unet(runtime, model, 4, 1);
+const network = unet(runtime, model, 4, 1, train.memory);
 const step = trainingStep(runtime, network, train);
 const images = tf.randomNormal([batch, ...shape, 4], 0, 1, "float32", 1) as Tensor5D;
 const truth = tf.tidy(

@@ -175,9 +175,10 @@ napi_value GraphConst(napi_env env, const std::vector<napi_value>& args) {
   return Describe(env, g, {done, 0});
 }
 
-// graphOperation(graph, type, attributes, inputs: (id | id[])[], device: string, keep: boolean) -> {id, dtype, shape}[]
+// graphOperation(graph, type, attributes, inputs: (id | id[])[], device: string, keep: boolean, after: id[])
+//   -> {id, dtype, shape}[]
 // A nested array of ids is one list argument of the operation. An empty device leaves the placement to TensorFlow. `keep`
-// has the operation run for its side effect, after those that were kept before it.
+// has the operation run for its side effect, after those that were kept before it. It waits for the tensors of `after`.
 napi_value GraphOperation(napi_env env, const std::vector<napi_value>& args) {
   Graph* g = ToGraph(env, args[0]);
   const std::string type = ToString(env, args[1]);
@@ -188,6 +189,7 @@ napi_value GraphOperation(napi_env env, const std::vector<napi_value>& args) {
   try {
     keep = ToBool(env, args[5]);
     if (keep && !g->kept.empty()) TF_AddControlInput(op, g->kept.back());
+    for (int64_t id : ToVector(env, args[6], ToInt)) TF_AddControlInput(op, g->At(id).oper);
     const std::string device = ToString(env, args[4]);
     if (!device.empty()) TF_SetDevice(op, device.c_str());
     uint32_t inputs = 0;
@@ -276,7 +278,7 @@ std::vector<napi_property_descriptor> GraphMethods() {
       Method<GraphNew, 0>("graphNew"),
       Method<GraphPlaceholder, 3>("graphPlaceholder"),
       Method<GraphConst, 5>("graphConst"),
-      Method<GraphOperation, 6>("graphOperation"),
+      Method<GraphOperation, 7>("graphOperation"),
       Method<GraphOpDef, 2>("graphOpDef"),
       Method<GraphFinish, 4>("graphFinish"),
       Method<GraphFree, 1>("graphFree"),

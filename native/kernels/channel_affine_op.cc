@@ -46,13 +46,10 @@ REGISTER_OP("DistmisScaleShift")
     .Input("x: float")
     .Input("scale: float")
     .Input("shift: float")
-    .Input("after: n * float")
     .Output("y: float")
     .Attr("slope: float = 0")
-    .Attr("n: int >= 0 = 0")
     .SetShapeFn(LikeInput)
-    .Doc("With z = scale * x + shift: z where z > 0, else slope * z. `after` is not read: it says what to wait for, so that "
-         "what is computed again in a backward pass is not computed before that.");
+    .Doc("With z = scale * x + shift: z where z > 0, else slope * z.");
 
 REGISTER_OP("DistmisScaleShiftSums")
     .Input("x: float")

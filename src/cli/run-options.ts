@@ -5,7 +5,7 @@ export interface RunArguments {
   set: string[] | undefined;
   "dataset-dir": string | undefined;
   "run-dir": string | undefined;
-  fresh: boolean;
+  fresh: boolean | undefined;
   "ray-address": string | undefined;
   gpus: number | undefined;
   cpus: number | undefined;
@@ -32,7 +32,7 @@ export function withRunOptions<T>(yargs: Argv<T>): Argv<T & RunArguments> {
     })
     .option("fresh", {
       type: "boolean",
-      default: false,
+      // No default: yargs would take it for given, and then for a conflict.
       conflicts: "run-dir",
       describe: "Start over in a new folder (runs/NAME-2, ...) instead of continuing runs/NAME",
     })

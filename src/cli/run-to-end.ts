@@ -26,7 +26,7 @@ export async function runToEnd(file: string, args: RunArguments): Promise<void> 
     ...(args.set === undefined ? {} : { set: args.set }),
     ...(args["dataset-dir"] === undefined ? {} : { datasetDir: args["dataset-dir"] }),
   });
-  const runDir = args["run-dir"] ?? defaultRunDir(experiment.name, args.fresh);
+  const runDir = args["run-dir"] ?? defaultRunDir(experiment.name, args.fresh === true);
   const signals = listenForStop(() => {
     process.stderr.write("stopping: running trials end after their step; press Ctrl-C again to kill them\n");
   });

@@ -126,6 +126,10 @@ export const trainSchema = z.strictObject({
     .describe("How many of the best epochs' checkpoints are kept; above 1, also as `epoch-N.safetensors`."),
   seed: z.int().min(0).max(0x7fffffff).default(1).describe("Seed of the initial weights and of the shuffling."),
   augmentation: augmentationSchema.optional().describe("Random changes to the training volumes; none unless named."),
+  memory: z
+    .enum(["normal", "low"])
+    .default("normal")
+    .describe("`low` computes activations again in the backward pass and one gradient after the other: slower."),
   debug: z.boolean().default(false).describe("Log every step."),
 });
 

@@ -7,7 +7,7 @@ import type { Tensor, Tensor1D, Tensor2D, Tensor5D } from "@tensorflow/tfjs-node
 import type { ModelConfig } from "../config/index.ts";
 import type { Attribute, TensorFlow } from "../tensorflow/index.ts";
 import { type BatchStatistics, type NormActivation, norms } from "./norm.ts";
-import { type ChannelAffine, primitives, type Source } from "./primitives.ts";
+import { type ChannelAffine, type MemoryUse, primitives, type Source } from "./primitives.ts";
 
 /** A convolution's output, its norm and activation still to come. */
 export interface Pending {
@@ -56,10 +56,18 @@ const float: Attribute = { type: "type", value: "float32" };
 
 const isPending = (signal: Signal): signal is Pending => "raw" in signal;
 
-export function layers(runtime: TensorFlow, { norm: kind, groups }: Pick<ModelConfig, "norm" | "groups">): Layers {
+export function layers(
+  runtime: TensorFlow,
+  { norm: kind, groups }: Pick<ModelConfig, "norm" | "groups">,
+  memory: MemoryUse,
+): Layers {
   const { tf, rawOp } = runtime;
-  const ops = primitives(runtime);
+  const ops = primitives(runtime, memory);
   const { forward, backward } = norms(tf, ops, kind, groups);
+
+  /** An input's gradient waits for the kernel's where memory is short: then no more than one pair of tensors is at work. */
+  const later = (kernels: readonly Tensor[], gradient: () => Tensor5D): Tensor5D =>
+    memory === "low" ? runtime.after(kernels, gradient) : gradient();
 
   /** A layer with a kernel, whose input may be pending. */
   interface Convolution {
@@ -95,7 +103,8 @@ export function layers(runtime: TensorFlow, { norm: kind, groups }: Pick<ModelCo
         value: layer.apply(input as Tensor5D, filter as Tensor5D),
         gradFunc: (dy: Tensor, saved: Tensor[]) => {
           const [a, w] = saved as [Tensor5D, Tensor5D];
-          return [layer.inputGradient(a, w, dy as Tensor5D), layer.kernelGradient(a, w, dy as Tensor5D)];
+          const dkernel = layer.kernelGradient(a, w, dy as Tensor5D);
+          return [later([dkernel], () => layer.inputGradient(a, w, dy as Tensor5D)), dkernel];
         },
       };
     });
@@ -141,7 +150,8 @@ export function layers(runtime: TensorFlow, { norm: kind, groups }: Pick<ModelCo
           }
           const w = take<Tensor5D>();
           const dkernel = layer.kernelGradient(x, w, outer, known);
-          const { x: dx, scale: dscale, offset: doffset } = backward(x, layer.inputGradient(x, w, outer), back, at);
+          const inner = later([dkernel], () => layer.inputGradient(x, w, outer));
+          const { x: dx, scale: dscale, offset: doffset } = backward(x, inner, back, at);
           return [dx, doffset, ...(scale ? [dscale] : []), dkernel];
         },
       };
@@ -174,13 +184,14 @@ export function layers(runtime: TensorFlow, { norm: kind, groups }: Pick<ModelCo
           const outer = dy as Tensor5D;
           const channels = first.shape[4];
           const kernels = [part(w, 0, channels), part(w, channels, second.x.shape[4])] as const;
+          const dkernels = [
+            plain.kernelGradient(first, w, outer),
+            plain.kernelGradient(second.x, w, outer, second.affine),
+          ];
           return [
-            plain.inputGradient(first, kernels[0], outer),
-            plain.inputGradient(second.x, kernels[1], outer),
-            tf.concat(
-              [plain.kernelGradient(first, w, outer), plain.kernelGradient(second.x, w, outer, second.affine)],
-              3,
-            ),
+            later(dkernels, () => plain.inputGradient(first, kernels[0], outer)),
+            later(dkernels, () => plain.inputGradient(second.x, kernels[1], outer)),
+            tf.concat(dkernels, 3),
           ];
         },
       };

@@ -49,8 +49,7 @@ export interface Primitives {
   maxPoolGradient(source: Source, outer: Tensor5D): Tensor5D;
   /** Mean and biased variance [N, C] over the voxels. */
   moments(x: Tensor5D): { mean: Tensor2D; variance: Tensor2D };
-  /** @param after what must have been computed before, where this repeats for a backward pass what was not kept */
-  activate(x: Tensor5D, affine: ChannelAffine, after?: Tensor5D): Tensor5D;
+  activate(x: Tensor5D, affine: ChannelAffine): Tensor5D;
   /** With g the gradient `outer` behind the activation: sums [N, C] over the voxels of g and of g * (x - mean). */
   activationSums(
     x: Tensor5D,
@@ -64,9 +63,15 @@ export interface Primitives {
 
 const float: Attribute = { type: "type", value: "float32" };
 
+/**
+ * `normal`: what is cheap to compute is computed where it is read on a CPU, but kept for the backward pass on a GPU, where
+ * TensorFlow's operations ask for a tensor. `low`: computed again on a GPU too, and gradients one after the other.
+ */
+export type MemoryUse = "normal" | "low";
+
 /** For this machine: with kernels of our own where everything runs on a CPU. */
-export function primitives(runtime: TensorFlow): Primitives {
-  const general = composed(runtime);
+export function primitives(runtime: TensorFlow, memory: MemoryUse): Primitives {
+  const general = composed(runtime, memory);
   const onGpu = runtime.devices.some(({ type }) => type === "GPU");
   return onGpu ? general : native(runtime, general);
 }
@@ -78,7 +83,7 @@ const mirrored = (kernel: Tensor5D): Tensor5D => kernel.reverse([0, 1, 2]).trans
 const only = <T extends Tensor>(tensors: Tensor[]): T => tensors[0] as T;
 
 /** From TensorFlow's operations, for any device. */
-export function composed({ tf, rawOp }: TensorFlow): Primitives {
+export function composed({ tf, rawOp, after }: TensorFlow, memory: MemoryUse): Primitives {
   const attributes = (stride: number): Record<string, Attribute> => ({
     T: float,
     strides: { type: "int", value: [1, stride, stride, stride, 1] },
@@ -108,6 +113,9 @@ export function composed({ tf, rawOp }: TensorFlow): Primitives {
   };
 
   const value = ({ x, affine }: Source): Tensor5D => (affine ? own.activate(x, affine) : x);
+  /** In a backward pass that has come to these tensors. */
+  const again = (reached: readonly Tensor5D[], source: Source): Tensor5D =>
+    memory === "low" ? after(reached, () => value(source)) : value(source);
   const pooled = (x: Tensor5D): Tensor5D => only(rawOp("MaxPool3D", [x], pooling));
 
   const own: Primitives = {
@@ -126,16 +134,16 @@ export function composed({ tf, rawOp }: TensorFlow): Primitives {
       );
     },
     convKernelGradient: (input, side, outer, stride, activated) => {
-      const [x, y] = [
-        activated?.side === "input" ? own.activate(input, activated.affine) : input,
-        activated?.side === "outer" ? own.activate(outer, activated.affine) : outer,
-      ];
+      const { side: which, affine } = activated ?? {};
+      // The other side is what the backward pass has just come to.
+      const x = which === "input" && affine ? again([outer], { x: input, affine }) : input;
+      const y = which === "outer" && affine ? again([input], { x: outer, affine }) : outer;
       const shape = sizes([side, side, side, input.shape[4], outer.shape[4]]);
       return only(rawOp("Conv3DBackpropFilterV2", [x, shape, y], attributes(stride)));
     },
     maxPool: (source) => pooled(value(source)),
     maxPoolGradient: (source, outer) => {
-      const x = value(source);
+      const x = again([outer], source);
       return only(rawOp("MaxPool3DGrad", [x, pooled(x), outer], { ...pooling, TInput: float }));
     },
     moments: (x) => {
@@ -163,17 +171,11 @@ export function composed({ tf, rawOp }: TensorFlow): Primitives {
 }
 
 /** With the kernels of native/kernels. */
-function native({ rawOp, fasterFilterGradient, fasterConvolution }: TensorFlow, general: Primitives): Primitives {
+function native(runtime: TensorFlow, general: Primitives): Primitives {
+  const { rawOp, after, fasterFilterGradient, fasterConvolution } = runtime;
   const slopeOf = ({ slope }: ChannelAffine): Attribute => ({ type: "float", value: slope });
-  const activate: Primitives["activate"] = (x, affine, after) => {
-    const waits = after ? [after] : [];
-    return only(
-      rawOp("DistmisScaleShift", [x, affine.scale, affine.shift, ...waits], {
-        slope: slopeOf(affine),
-        n: { type: "int", value: waits.length },
-      }),
-    );
-  };
+  const activate: Primitives["activate"] = (x, affine) =>
+    only(rawOp("DistmisScaleShift", [x, affine.scale, affine.shift], { slope: slopeOf(affine) }));
   const coefficients = ({ affine }: Source) => (affine ? [affine.scale, affine.shift] : []);
   const activation = (source: Source): Record<string, Attribute> => ({
     n: { type: "int", value: coefficients(source).length },
@@ -202,9 +204,9 @@ function native({ rawOp, fasterFilterGradient, fasterConvolution }: TensorFlow, 
     convKernelGradient: (input, side, outer, stride, activated) => {
       const affine = activated?.affine;
       if (!fasterFilterGradient(input.shape[4], outer.shape[4], stride)) {
-        // The other side is what the backward pass has just come to.
-        const x = activated?.side === "input" && affine ? activate(input, affine, outer) : input;
-        const y = activated?.side === "outer" && affine ? activate(outer, affine, input) : outer;
+        // Computed again once the backward pass has come to the other side, not kept.
+        const x = activated?.side === "input" && affine ? after([outer], () => activate(input, affine)) : input;
+        const y = activated?.side === "outer" && affine ? after([input], () => activate(outer, affine)) : outer;
         return general.convKernelGradient(x, side, y, stride);
       }
       const values = affine ? [affine.scale, affine.shift] : [];

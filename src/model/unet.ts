@@ -10,6 +10,7 @@ import { DistmisError } from "../errors/index.ts";
 import { statelessRandom, type TensorFlow } from "../tensorflow/index.ts";
 import { layers, type Pending, type Shared, type Signal } from "./layers.ts";
 import { type ParameterSpec, splitParameters } from "./parameters.ts";
+import type { MemoryUse } from "./primitives.ts";
 import { unetParameters } from "./unet-parameters.ts";
 
 /** What a training pass has beyond an inference pass. */
@@ -41,9 +42,15 @@ export interface Network {
  * A U-Net for images of `channels` modalities with `outputs` logits a voxel.
  * @throws DistmisError CONFIG_INVALID where the groups don't divide the filters.
  */
-export function unet(runtime: TensorFlow, config: ModelConfig, channels: number, outputs: number): Network {
+export function unet(
+  runtime: TensorFlow,
+  config: ModelConfig,
+  channels: number,
+  outputs: number,
+  memory: MemoryUse = "normal",
+): Network {
   const { tf } = runtime;
-  const layer = layers(runtime, config);
+  const layer = layers(runtime, config, memory);
   const { depth, norm } = config;
   if (norm === "group" && config.filters % config.groups !== 0) {
     throw new DistmisError(

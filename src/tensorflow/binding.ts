@@ -30,6 +30,7 @@ export interface NativeBinding extends TFJSBinding {
     inputs: (number | number[])[],
     device: string,
     keep: boolean,
+    after: number[],
   ): GraphTensor[];
   graphOpDef(graph: NativeGraph, type: string): Uint8Array;
   graphFinish(graph: NativeGraph, name: string, inputs: number[], outputs: number[]): void;
@@ -47,6 +48,8 @@ export type Binding = TFJSBinding;
 /** Pseudo-operations by which compile() reaches the graph through tfjs's public interface. */
 export const PLACEHOLDERS = "distmis:placeholders";
 export const OUTPUTS = "distmis:outputs";
+/** And runtime.ts's after(): the operations that follow wait for these tensors, up to the next such call. */
+export const AFTER = "distmis:after";
 
 export interface Tracing {
   /**
@@ -63,6 +66,7 @@ interface Trace {
   device: string;
   inputs: number[];
   outputs: number[];
+  after: number[];
   operations: number;
 }
 
@@ -132,13 +136,16 @@ export function tracingBinding(native: NativeBinding): {
   function addOperation(current: Trace, name: string, attributes: TFEOpAttr[], ids: number[]): TensorMetadata[] {
     const op = definition(current.graph, name);
     const inputs = grouped(op, attributes, graphIds(name, ids));
-    const outputs = native.graphOperation(current.graph, name, attributes, inputs, current.device, op.isStateful);
+    const { graph, device, after } = current;
+    const outputs = native.graphOperation(graph, name, attributes, inputs, device, op.isStateful, after);
     current.operations++;
     return outputs.map((tensor, position) => describe(name, tensor, position));
   }
 
   function executeOp(name: string, attributes: TFEOpAttr[], ids: number[], outputs: number): TensorMetadata[] {
     if (!trace) {
+      // Eager operations run one after the other anyway.
+      if (name === AFTER) return [];
       if (ids.some(isTraced)) throw new Error(`${name} uses a tensor of a traced function after its end`);
       return native.executeOp(name, attributes, ids, outputs);
     }
@@ -151,11 +158,15 @@ export function tracingBinding(native: NativeBinding): {
         return describe(name, made);
       });
     }
+    if (name === AFTER) {
+      current.after = graphIds(name, ids);
+      return [];
+    }
     if (name === OUTPUTS) {
       for (const index of graphIds(name, ids)) {
         // A function's output may not be its input itself.
         const [copy] = current.inputs.includes(index)
-          ? native.graphOperation(current.graph, "Identity", [], [index], current.device, false)
+          ? native.graphOperation(current.graph, "Identity", [], [index], current.device, false, [])
           : [{ id: index }];
         if (copy) current.outputs.push(copy.id);
       }
@@ -198,6 +209,7 @@ export function tracingBinding(native: NativeBinding): {
         device,
         inputs: [],
         outputs: [],
+        after: [],
         operations: 0,
       };
       trace = current;

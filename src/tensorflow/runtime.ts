@@ -10,7 +10,7 @@ import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_
 import type { TFEOpAttr } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
 import { DistmisError, messageOf } from "../errors/index.ts";
 import { ConfigProto } from "../generated/tensorflow/config.ts";
-import { type Binding, type NativeBinding, type Tracing, tracingBinding } from "./binding.ts";
+import { AFTER, type Binding, type NativeBinding, type Tracing, tracingBinding } from "./binding.ts";
 
 /** tfjs's API, as `import * as tf from "@tensorflow/tfjs-node-gpu"` would give it. */
 export type Tfjs = typeof import("@tensorflow/tfjs-node-gpu");
@@ -45,6 +45,12 @@ export interface TensorFlow {
    * @throws what TensorFlow says, when attributes or shapes don't fit.
    */
   rawOp(name: string, inputs: readonly Tensor[], attributes: Record<string, Attribute>, outputs?: number): Tensor[];
+  /**
+   * What `body` computes in a traced function waits until these tensors have been computed, as with tf.control_dependencies:
+   * a bound on what is in memory at once, and what is computed again in a backward pass is not taken from the forward pass.
+   * Not to be nested.
+   */
+  after<T>(tensors: readonly Tensor[], body: () => T): T;
   /** Whether DistmisConv3DFilterGradient (native/kernels) is faster on this processor than TensorFlow's own operation. */
   fasterFilterGradient(inChannels: number, outChannels: number, stride: number): boolean;
   /** Whether DistmisConv3D (native/kernels) is faster on this processor than TensorFlow's own operation. */
@@ -156,8 +162,17 @@ function load(options: TensorFlowOptions): TensorFlow {
     }));
     return backend.executeMultipleOutputs(name, list, [...inputs], outputs);
   };
+  const after: TensorFlow["after"] = (tensors, body) => {
+    backend.executeMultipleOutputs(AFTER, [], [...tensors], 0);
+    try {
+      return body();
+    } finally {
+      backend.executeMultipleOutputs(AFTER, [], [], 0);
+    }
+  };
   return {
     tf,
+    after,
     version: binding.TF_Version,
     devices: native.devices(),
     fasterFilterGradient: native.fasterFilterGradient,
