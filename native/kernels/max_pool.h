@@ -22,7 +22,7 @@ struct Pooling {
 void MaxPool(const Pooling& pooling, const float* x, const Activation* activation, int64_t first, int64_t last, float* y);
 
 // Writes what the output rows [first, last) contribute to the gradient with respect to the activation: all voxels of their
-// blocks. The first largest value of a block gets all, as in TensorFlow.
+// blocks. The first largest value of a block gets all, as with oneDNN.
 void MaxPoolGradient(const Pooling& pooling, const float* x, const Activation* activation, const float* outer, int64_t first,
                      int64_t last, float* gradient);
 

@@ -129,7 +129,9 @@ export const trainSchema = z.strictObject({
   memory: z
     .enum(["normal", "low"])
     .default("normal")
-    .describe("`low` computes activations again in the backward pass and one gradient after the other: slower."),
+    .describe(
+      "`low` keeps no activation for the backward pass on a GPU either, and computes one gradient after the other.",
+    ),
   debug: z.boolean().default(false).describe("Log every step."),
 });
 
