@@ -1,5 +1,6 @@
 // The CPU kernels for each instruction set, and the choice between them.
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 #if defined(__x86_64__)
@@ -78,7 +79,17 @@ DISTMIS_INLINE void Transpose8x8(const float* from, int64_t from_step, float* to
 #pragma GCC pop_options
 
 static bool HasAvx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
-static bool HasAvx512() { return HasAvx2() && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"); }
+// Kept from it by the variable that keeps oneDNN from it (ONEDNN_MAX_CPU_ISA=AVX2), so that both sides of a benchmark can be
+// what they are on an older processor.
+static bool Avx512IsAllowed() {
+  const char* most = std::getenv("ONEDNN_MAX_CPU_ISA");
+  return most == nullptr || std::strncmp(most, "AVX512", 6) == 0 || std::strncmp(most, "AVX10", 5) == 0 ||
+         std::strcmp(most, "DEFAULT") == 0;
+}
+static bool HasAvx512() {
+  static const bool allowed = Avx512IsAllowed();
+  return allowed && HasAvx2() && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+}
 #define DISTMIS_CALL(function, ...) (HasAvx2() ? avx2::function(__VA_ARGS__) : portable::function(__VA_ARGS__))
 
 bool FilterGradientIsFaster(int64_t in_channels, int64_t out_channels, int64_t stride) {
