@@ -9,6 +9,8 @@ import { z } from "zod";
 export interface SchemaNode {
   type?: string | string[];
   properties?: Record<string, SchemaNode>;
+  required?: string[];
+  default?: unknown;
   additionalProperties?: SchemaNode | boolean;
   items?: SchemaNode;
   anyOf?: SchemaNode[];
