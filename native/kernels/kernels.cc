@@ -38,7 +38,7 @@ namespace avx2 {
 }  // namespace avx2
 #pragma GCC pop_options
 
-// Loads and stores of TensorFlow's tensors need no more than AVX2; only the filter gradient, bound by arithmetic, gains.
+// Only the convolution and its filter gradient, bound by arithmetic, gain; the other passes are bound by memory.
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,avx512f,avx512vl,avx512dq")
 #define DISTMIS_PAIRS
