@@ -126,6 +126,13 @@ export const trainSchema = z.strictObject({
     .describe("How many of the best epochs' checkpoints are kept; above 1, also as `epoch-N.safetensors`."),
   seed: z.int().min(0).max(0x7fffffff).default(1).describe("Seed of the initial weights and of the shuffling."),
   augmentation: augmentationSchema.optional().describe("Random changes to the training volumes; none unless named."),
+  precision: z
+    .enum(["float32", "bfloat16", "float16"])
+    .default("float32")
+    .describe(
+      "Type of the convolutions and of what is kept between them; weights, norms, loss and optimiser stay in float32. " +
+        "`float16` with dynamic loss scaling.",
+    ),
   memory: z
     .enum(["normal", "low"])
     .default("normal")

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { modelSchema, type TrainConfig, trainSchema } from "../config/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import type { Tfjs } from "../tensorflow/index.ts";
+import { initialScale, LOSS_SCALE } from "./loss-scale.ts";
 import { slotNames } from "./optimizer.ts";
 import { type ParameterSpec, parameterCount, splitValues } from "./parameters.ts";
 import { type NamedTensor, readSafetensors, writeSafetensors } from "./safetensors.ts";
@@ -67,13 +68,16 @@ export function weightTensors(
   return { parameters: tf.tensor1d(parameters, "float32"), statistics: tf.tensor1d(statistics, "float32") };
 }
 
-/** Tensors of stored values; the caller disposes of them. Slots that the file lacks begin at zero. */
+/** Tensors of stored values; the caller disposes of them. Slots that the file lacks begin as in a new state. */
 export function stateTensors(tf: Tfjs, stored: StateValues, train: TrainConfig): ModelState {
   const slots = slotNames(train).map((name): [string, Tensor1D] => {
     const data = stored.slots[name];
     return [name, data ? tf.tensor1d(data, "float32") : tf.zeros([stored.parameters.length])];
   });
-  return { ...weightTensors(tf, stored), slots: Object.fromEntries(slots) };
+  return {
+    ...weightTensors(tf, stored),
+    slots: { ...Object.fromEntries(slots), ...initialScale(tf, train, stored.slots[LOSS_SCALE]) },
+  };
 }
 
 const SLOT_PREFIX = "optimizer.";
@@ -147,13 +151,12 @@ export async function readCheckpoint(
   for (const { name, data } of tensors.values()) {
     // A format before this one kept an empty vector for a slot that is not used.
     if (!name.startsWith(SLOT_PREFIX) || data.length === 0) continue;
-    if (data.length !== parameters.length) {
-      throw new DistmisError(
-        "DATA_INVALID",
-        `${file}: ${name} has ${data.length} values, expected ${parameters.length}`,
-      );
+    const slot = name.slice(SLOT_PREFIX.length);
+    const expected = slot === LOSS_SCALE ? 2 : parameters.length;
+    if (data.length !== expected) {
+      throw new DistmisError("DATA_INVALID", `${file}: ${name} has ${data.length} values, expected ${expected}`);
     }
-    slots[name.slice(SLOT_PREFIX.length)] = data;
+    slots[slot] = data;
   }
   return { stored: { parameters, statistics: flat(network.statistics), slots }, facts, network };
 }

@@ -6,8 +6,9 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
 import type { ModelConfig } from "../config/index.ts";
 import type { Attribute, TensorFlow } from "../tensorflow/index.ts";
+import { mixedPrimitives } from "./mixed-primitives.ts";
 import { type BatchStatistics, type NormActivation, norms } from "./norm.ts";
-import { type ChannelAffine, type MemoryUse, primitives, type Source } from "./primitives.ts";
+import { type ChannelAffine, type MemoryUse, type Precision, primitives, type Source } from "./primitives.ts";
 
 /** A convolution's output, its norm and activation still to come. */
 export interface Pending {
@@ -60,9 +61,10 @@ export function layers(
   runtime: TensorFlow,
   { norm: kind, groups }: Pick<ModelConfig, "norm" | "groups">,
   memory: MemoryUse,
+  precision: Precision,
 ): Layers {
   const { tf, rawOp } = runtime;
-  const ops = primitives(runtime, memory);
+  const ops = precision === "float32" ? primitives(runtime, memory) : mixedPrimitives(runtime, precision);
   const { forward, backward } = norms(tf, ops, kind, groups);
 
   /** An input's gradient waits for the kernel's where memory is short: then no more than one pair of tensors is at work. */
@@ -98,9 +100,10 @@ export function layers(
   function convolved(layer: Convolution, x: Signal, kernel: Tensor5D): Tensor5D {
     if (isPending(x)) return pending(x, layer, kernel);
     const run = tf.customGrad((input, filter, save) => {
-      (save as Save)([input as Tensor, filter as Tensor]);
+      const kept = ops.stored(input as Tensor5D);
+      (save as Save)([kept, filter as Tensor]);
       return {
-        value: layer.apply(input as Tensor5D, filter as Tensor5D),
+        value: layer.apply(kept, filter as Tensor5D),
         gradFunc: (dy: Tensor, saved: Tensor[]) => {
           const [a, w] = saved as [Tensor5D, Tensor5D];
           const dkernel = layer.kernelGradient(a, w, dy as Tensor5D);
@@ -174,7 +177,8 @@ export function layers(
     const slope = source.affine?.slope;
     const run = tf.customGrad((...args) => {
       const save = args.pop() as Save;
-      const [x, , filter] = args as Tensor5D[] as [Tensor5D, Tensor5D, Tensor5D];
+      const [given, , filter] = args as Tensor5D[] as [Tensor5D, Tensor5D, Tensor5D];
+      const x = ops.stored(given);
       save([x, filter, ...parts(source)]);
       return {
         value: ops.conv([{ x }, source], filter, 1),
@@ -242,7 +246,7 @@ export function layers(
       const attributes: Record<string, Attribute> = { T: float };
       if (slope !== 0) attributes.alpha = { type: "float", value: slope };
       const name = slope === 0 ? "Relu" : "LeakyRelu";
-      const y = rawOp(name, [x as Tensor], attributes)[0] as Tensor;
+      const y = ops.stored(rawOp(name, [x as Tensor], attributes)[0] as Tensor5D);
       // y has the sign of x, which is all that the gradient asks for. tfjs's own goes through IsNan and Select.
       (save as Save)([y]);
       return {

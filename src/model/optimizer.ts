@@ -11,7 +11,7 @@ export type OptimizerConfig = Pick<
   "optimizer" | "beta1" | "beta2" | "epsilon" | "amsgrad" | "weight_decay" | "momentum" | "nesterov" | "clip_norm"
 >;
 
-/** What an optimiser remembers between two steps, by name, each as long as the parameters. */
+/** What an optimiser remembers between two steps, by name, each as long as the parameters (but see loss-scale.ts). */
 export type Slots = { readonly [name: string]: Tensor1D };
 
 export type OptimizerUpdate = { parameters: Tensor1D; slots: Slots };

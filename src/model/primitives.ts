@@ -25,6 +25,8 @@ export interface Source {
 export type ActivatedSide = "input" | "outer";
 
 export interface Primitives {
+  /** A convolution's input in the type that the convolutions have, in which it is kept for the backward pass. */
+  stored(x: Tensor5D): Tensor5D;
   /**
    * Zero padding to the same size, divided by the stride. Kernel [k, k, k, in, out]. Of several inputs the channels follow
    * each other.
@@ -69,6 +71,9 @@ const float: Attribute = { type: "type", value: "float32" };
  */
 export type MemoryUse = "normal" | "low";
 
+/** Type of the convolutions and of what is kept between them. */
+export type Precision = "float32" | "bfloat16" | "float16";
+
 /** For this machine: with kernels of our own where everything runs on a CPU. */
 export function primitives(runtime: TensorFlow, memory: MemoryUse): Primitives {
   const general = composed(runtime, memory);
@@ -82,10 +87,14 @@ const mirrored = (kernel: Tensor5D): Tensor5D => kernel.reverse([0, 1, 2]).trans
 
 const only = <T extends Tensor>(tensors: Tensor[]): T => tensors[0] as T;
 
-/** From TensorFlow's operations, for any device. */
-export function composed({ tf, rawOp, after }: TensorFlow, memory: MemoryUse): Primitives {
+/** From TensorFlow's operations, for any device, with the convolutions in this type. */
+export function composed(
+  { tf, rawOp, after }: TensorFlow,
+  memory: MemoryUse,
+  precision: Precision = "float32",
+): Primitives {
   const attributes = (stride: number): Record<string, Attribute> => ({
-    T: float,
+    T: { type: "type", value: precision },
     strides: { type: "int", value: [1, stride, stride, stride, 1] },
     padding: { type: "string", value: "SAME" },
     data_format: { type: "string", value: "NDHWC" },
@@ -119,6 +128,7 @@ export function composed({ tf, rawOp, after }: TensorFlow, memory: MemoryUse): P
   const pooled = (x: Tensor5D): Tensor5D => only(rawOp("MaxPool3D", [x], pooling));
 
   const own: Primitives = {
+    stored: (x) => x,
     conv: (inputs, kernel, stride) => {
       const values = inputs.map(value);
       const x = values.length === 1 ? (values[0] as Tensor5D) : tf.concat(values, 4);
@@ -182,6 +192,7 @@ function native(runtime: TensorFlow, general: Primitives): Primitives {
     ...(source.affine && { slope: slopeOf(source.affine) }),
   });
   const own: Primitives = {
+    stored: (x) => x,
     conv: (inputs, kernel, stride) => {
       if (!isOrdinary(kernel, stride) || !fasterConvolution(kernel.shape[4])) {
         const values = inputs.map(({ x, affine }) => ({ x: affine ? activate(x, affine) : x }));

@@ -3,6 +3,7 @@ import type { Scalar, Tensor1D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
 import type { TrainConfig } from "../config/index.ts";
 import { type Compiled, compile, type TensorFlow } from "../tensorflow/index.ts";
 import { lossOf, probabilitiesOf } from "./loss.ts";
+import { initialScale, LOSS_SCALE, scaledUpdate } from "./loss-scale.ts";
 import { initialSlots, optimize, type Slots } from "./optimizer.ts";
 import { type OverlapSums, overlapSums } from "./overlap.ts";
 import { initialParameters, parameterCount } from "./parameters.ts";
@@ -47,11 +48,14 @@ export function initialState({ tf }: TensorFlow, network: Network, train: TrainC
   return {
     parameters: initialParameters(tf, network.parameters, train.seed),
     statistics: initialParameters(tf, network.statistics, train.seed),
-    slots: initialSlots(tf, train, parameterCount(network.parameters)),
+    slots: { ...initialSlots(tf, train, parameterCount(network.parameters)), ...initialScale(tf, train) },
   };
 }
 
-/** Loss and its gradient with respect to the flat parameters, with the batch's soft Dice and the new moving statistics. */
+/**
+ * Loss and its gradient with respect to the flat parameters, with the batch's soft Dice and the new moving statistics.
+ * @param scale factor of what goes through the backward pass; the results are free of it
+ */
 export function lossAndGradient(
   runtime: TensorFlow,
   network: Network,
@@ -59,6 +63,7 @@ export function lossAndGradient(
   state: Pick<ModelState, "parameters" | "statistics">,
   batch: Batch,
   seed: Tensor1D,
+  scale?: Scalar,
 ): { loss: Scalar; dice: Scalar; gradient: Tensor1D; statistics: Tensor1D } {
   const { tf } = runtime;
   let beside: { statistics: Tensor1D; dice: Scalar } | undefined;
@@ -67,10 +72,11 @@ export function lossAndGradient(
     const { loss, dice } = lossOf(runtime, kind, result.logits, batch.truth);
     // keep: these leave the gradient's scope beside its result.
     beside = { statistics: tf.keep(result.statistics.clone()), dice };
-    return loss;
+    return scale ? loss.mul<Scalar>(scale) : loss;
   })(state.parameters);
   if (!beside) throw new Error("the network was not applied");
-  return { loss: value as Scalar, gradient: grad as Tensor1D, ...beside };
+  if (!scale) return { loss: value as Scalar, gradient: grad as Tensor1D, ...beside };
+  return { loss: value.div(scale), gradient: grad.div(scale), ...beside };
 }
 
 /** One optimiser step: forward, loss, backward, update. The caller disposes of the old state and of the results. */
@@ -83,9 +89,13 @@ export function trainingStep(
     runtime,
     { name: "training_step" },
     ({ state, batch, learningRate, step, seed }: StepInput): StepOutput => {
-      const { loss, dice, gradient, statistics } = lossAndGradient(runtime, network, train.loss, state, batch, seed);
+      const scaling = state.slots[LOSS_SCALE];
+      const scale = scaling?.slice<Tensor1D>(0, 1).reshape<Scalar>([]);
+      const result = lossAndGradient(runtime, network, train.loss, state, batch, seed, scale);
+      const { loss, dice, gradient, statistics } = result;
       const update = optimize(runtime.tf, train, state.parameters, gradient, state.slots, learningRate, step);
-      return { state: { ...update, statistics }, loss, dice };
+      const moved: ModelState = { ...update, statistics };
+      return { state: scaling ? scaledUpdate(runtime, state, moved, gradient, scaling) : moved, loss, dice };
     },
   );
 }

@@ -10,7 +10,7 @@ import { DistmisError } from "../errors/index.ts";
 import { statelessRandom, type TensorFlow } from "../tensorflow/index.ts";
 import { layers, type Pending, type Shared, type Signal } from "./layers.ts";
 import { type ParameterSpec, splitParameters } from "./parameters.ts";
-import type { MemoryUse } from "./primitives.ts";
+import type { MemoryUse, Precision } from "./primitives.ts";
 import { unetParameters } from "./unet-parameters.ts";
 
 /** What a training pass has beyond an inference pass. */
@@ -48,9 +48,10 @@ export function unet(
   channels: number,
   outputs: number,
   memory: MemoryUse = "normal",
+  precision: Precision = "float32",
 ): Network {
   const { tf } = runtime;
-  const layer = layers(runtime, config, memory);
+  const layer = layers(runtime, config, memory, precision);
   const { depth, norm } = config;
   if (norm === "group" && config.filters % config.groups !== 0) {
     throw new DistmisError(

@@ -61,8 +61,17 @@ export interface Tracing {
   remove(name: string): void;
 }
 
+/**
+ * TensorFlow's 16-bit floating types, which tfjs doesn't know. In a traced function such a tensor passes for a float32 one:
+ * an operation that asks for another floating type than a tensor has gets it converted.
+ */
+export const HALF_TYPES = { bfloat16: 14, float16: 19 } as const;
+const isHalf = (dtype: unknown) => dtype === HALF_TYPES.bfloat16 || dtype === HALF_TYPES.float16;
+
 interface Trace {
   graph: NativeGraph;
+  /** Of the tensors that are not what tfjs takes them for. */
+  halves: Map<number, number>;
   device: string;
   inputs: number[];
   outputs: number[];
@@ -122,6 +131,37 @@ export function tracingBinding(native: NativeBinding): {
     };
   }
 
+  /** The tensor in the floating type `wanted`; itself where it has it, or where one of both is no floating type. */
+  function converted(current: Trace, id: number, wanted: number | undefined): number {
+    const own = current.halves.get(id) ?? native.TF_FLOAT;
+    const floating = wanted === native.TF_FLOAT || isHalf(wanted);
+    if (!floating || wanted === own) return id;
+    const attribute = { name: "DstT", type: native.TF_ATTR_TYPE, value: wanted };
+    const { graph, device, after } = current;
+    const [cast] = native.graphOperation(graph, "Cast", [attribute], [id], device, false, after);
+    if (!cast) throw new Error("Cast has no output");
+    current.operations++;
+    return cast.id;
+  }
+
+  /** The inputs of {@link grouped}, in the types that the operation takes. */
+  function typed(
+    current: Trace,
+    op: OpDef,
+    attributes: TFEOpAttr[],
+    inputs: (number | number[])[],
+  ): (number | number[])[] {
+    const given = new Map(attributes.map(({ name, value }) => [name, value]));
+    if (current.halves.size === 0 && !attributes.some(({ value }) => isHalf(value))) return inputs;
+    return inputs.map((input, position) => {
+      const argument = op.inputArg[position];
+      const wanted = argument?.typeAttr ? given.get(argument.typeAttr) : argument?.type;
+      if (typeof wanted !== "number") return input;
+      const convert = (id: number) => converted(current, id, wanted);
+      return Array.isArray(input) ? input.map(convert) : convert(input);
+    });
+  }
+
   function graphIds(name: string, ids: number[]): number[] {
     return ids.map((id) => {
       if (!isTraced(id)) {
@@ -135,11 +175,15 @@ export function tracingBinding(native: NativeBinding): {
 
   function addOperation(current: Trace, name: string, attributes: TFEOpAttr[], ids: number[]): TensorMetadata[] {
     const op = definition(current.graph, name);
-    const inputs = grouped(op, attributes, graphIds(name, ids));
+    const inputs = typed(current, op, attributes, grouped(op, attributes, graphIds(name, ids)));
     const { graph, device, after } = current;
     const outputs = native.graphOperation(graph, name, attributes, inputs, device, op.isStateful, after);
     current.operations++;
-    return outputs.map((tensor, position) => describe(name, tensor, position));
+    return outputs.map((tensor, position) => {
+      if (!isHalf(tensor.dtype)) return describe(name, tensor, position);
+      current.halves.set(tensor.id, tensor.dtype);
+      return describe(name, { ...tensor, dtype: native.TF_FLOAT }, position);
+    });
   }
 
   function executeOp(name: string, attributes: TFEOpAttr[], ids: number[], outputs: number): TensorMetadata[] {
@@ -147,6 +191,9 @@ export function tracingBinding(native: NativeBinding): {
       // Eager operations run one after the other anyway.
       if (name === AFTER) return [];
       if (ids.some(isTraced)) throw new Error(`${name} uses a tensor of a traced function after its end`);
+      if (attributes.some(({ type, value }) => type === native.TF_ATTR_TYPE && isHalf(value))) {
+        throw new Error(`${name} in a 16-bit type can only be part of a traced function, see compile()`);
+      }
       return native.executeOp(name, attributes, ids, outputs);
     }
     const current = trace;
@@ -163,7 +210,8 @@ export function tracingBinding(native: NativeBinding): {
       return [];
     }
     if (name === OUTPUTS) {
-      for (const index of graphIds(name, ids)) {
+      for (const result of graphIds(name, ids)) {
+        const index = current.halves.has(result) ? converted(current, result, native.TF_FLOAT) : result;
         // A function's output may not be its input itself.
         const [copy] = current.inputs.includes(index)
           ? native.graphOperation(current.graph, "Identity", [], [index], current.device, false, [])
@@ -206,6 +254,7 @@ export function tracingBinding(native: NativeBinding): {
       if (trace) throw new Error("a traced function can't be traced within another one: call its body instead");
       const current: Trace = {
         graph: native.graphNew(),
+        halves: new Map(),
         device,
         inputs: [],
         outputs: [],

@@ -10,7 +10,7 @@ import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_
 import type { TFEOpAttr } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
 import { DistmisError, messageOf } from "../errors/index.ts";
 import { ConfigProto } from "../generated/tensorflow/config.ts";
-import { AFTER, type Binding, type NativeBinding, type Tracing, tracingBinding } from "./binding.ts";
+import { AFTER, type Binding, HALF_TYPES, type NativeBinding, type Tracing, tracingBinding } from "./binding.ts";
 
 /** tfjs's API, as `import * as tf from "@tensorflow/tfjs-node-gpu"` would give it. */
 export type Tfjs = typeof import("@tensorflow/tfjs-node-gpu");
@@ -31,7 +31,8 @@ export type Attribute =
   | { type: "type"; value: TypeName }
   | { type: "types"; value: readonly TypeName[] };
 
-export type TypeName = "float32" | "int32" | "bool" | "int64";
+/** The 16-bit ones only while a function is traced, where their tensors pass for float32 ones, see binding.ts. */
+export type TypeName = "float32" | "int32" | "bool" | "int64" | "bfloat16" | "float16";
 
 export interface TensorFlow {
   readonly tf: Tfjs;
@@ -149,6 +150,7 @@ function load(options: TensorFlowOptions): TensorFlow {
     int32: binding.TF_INT32,
     bool: binding.TF_BOOL,
     int64: binding.TF_INT64,
+    ...HALF_TYPES,
   };
   const attributeValue = (attribute: Attribute): TFEOpAttr["value"] => {
     if (attribute.type === "type") return dtypes[attribute.value];

@@ -62,7 +62,7 @@ async function run(trial: TrialContext): Promise<TrialResult> {
   const channels = await checkShape(training, config);
 
   const runtime = trialTensorFlow(trial);
-  const network = unet(runtime, config.model, channels, outputsOf(info), config.train.memory);
+  const network = unet(runtime, config.model, channels, outputsOf(info), train.memory, train.precision);
   const steps = {
     train: trainingStep(runtime, network, train),
     evaluate: evaluationStep(runtime, network, train.loss),
