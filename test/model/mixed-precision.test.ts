@@ -1,0 +1,223 @@
+/** Training in 16-bit types against the same in float32. */
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { test } from "node:test";
+import type { Tensor1D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
+import { type ExperimentInput, modelSchema, trainSchema } from "../../src/config/index.ts";
+import {
+  type Batch,
+  initialState,
+  lossAndGradient,
+  type ModelState,
+  readCheckpoint,
+  stateTensors,
+  stateValues,
+  trainingStep,
+  unet,
+  writeCheckpoint,
+} from "../../src/model/index.ts";
+import { compile, flatten, loadTensorFlow, type TensorFlow } from "../../src/tensorflow/index.ts";
+
+const runtime = loadTensorFlow({ threads: 2 });
+const { tf } = runtime;
+/** As if there were a GPU: without the kernels of native/. */
+const withGpu: TensorFlow = { ...runtime, devices: [...runtime.devices, { name: "none", type: "GPU" }] };
+const SHAPE: [number, number, number, number, number] = [2, 16, 24, 16, 2];
+const STEPS = 10;
+const PRECISIONS = ["float32", "bfloat16", "float16"] as const;
+type Precision = (typeof PRECISIONS)[number];
+
+const models: { title: string; outputs: number; model: ExperimentInput["model"]; loss: "dice" | "dice_ce" }[] = [
+  { title: "batch norm, transposed convolutions", outputs: 1, model: { norm: "batch" }, loss: "dice" },
+  {
+    title: "instance norm, residual, nearest upsampling, leaky relu, 3 classes",
+    outputs: 3,
+    model: { norm: "instance", residual: true, upsampling: "nearest", activation: "leaky_relu" },
+    loss: "dice_ce",
+  },
+];
+
+const values = (tensor: { dataSync(): unknown }) => Float32Array.from(tensor.dataSync() as Float32Array);
+const length = (vector: Float32Array) => Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
+const distance = (a: Float32Array, b: Float32Array) => length(a.map((value, at) => value - (b[at] as number)));
+
+/** Foreground where the first channel is high. */
+function batchOf(outputs: number, factor = 1): Batch {
+  return tf.tidy(() => {
+    const images = tf.randomNormal(SHAPE, 0, 1, "float32", 7) as Tensor5D;
+    const first = images.slice([0, 0, 0, 0, 0], [...SHAPE.slice(0, 4), 1] as typeof SHAPE);
+    const truth = Array.from({ length: Math.max(1, outputs - 1) }, (_, at) => first.greater(0.5 + at).toFloat());
+    return { images: images.mul(factor), truth: tf.addN(truth) as Tensor5D };
+  });
+}
+
+const small = (model: ExperimentInput["model"]) =>
+  modelSchema.parse({ filters: 8, depth: 2, initial_deviation: 0.2, ...model });
+
+for (const own of [runtime, withGpu]) {
+  for (const { title, outputs, model, loss } of models) {
+    const where = own === runtime ? "kernels of native/" : "TensorFlow's operations";
+    test(`loss and gradient are float32's within the type's precision, ${where}: ${title}`, () => {
+      const before = tf.memory().numTensors;
+      const batch = batchOf(outputs);
+      const results = new Map<Precision, { loss: number; gradient: Float32Array }>();
+      for (const precision of PRECISIONS) {
+        const train = trainSchema.parse({ precision });
+        const network = unet(own, small(model), SHAPE[4], outputs, "normal", precision);
+        const run = compile(
+          own,
+          { name: `mixed_${precision}` },
+          ({ state, batch, seed }: { state: ModelState; batch: Batch; seed: Tensor1D }) => {
+            const scale = precision === "float16" ? tf.scalar(2 ** 10) : undefined;
+            return lossAndGradient(own, network, loss, state, batch, seed, scale);
+          },
+        );
+        const [state, seed] = [initialState(own, network, train), tf.tensor1d([1, 0], "int32")];
+        const result = run({ state, batch, seed });
+        results.set(precision, { loss: result.loss.dataSync()[0] as number, gradient: values(result.gradient) });
+        tf.dispose([...flatten(state), ...flatten(result), seed]);
+        run.dispose();
+      }
+      const [exact, bfloat16, float16] = PRECISIONS.map((precision) => results.get(precision));
+      assert.ok(exact && bfloat16 && float16);
+      const off = (found: typeof exact) => ({
+        loss: Math.abs(found.loss - exact.loss) / exact.loss,
+        gradient: distance(found.gradient, exact.gradient) / length(exact.gradient),
+      });
+      const [coarse, fine] = [off(bfloat16), off(float16)];
+      const text = JSON.stringify({ coarse, fine });
+      console.log(text);
+      assert.ok(coarse.loss < 2e-2 && coarse.gradient < 5e-2, text);
+      assert.ok(fine.loss < 2e-3 && fine.gradient < 1e-2, text);
+      assert.ok(coarse.gradient > 1e-4 && fine.gradient > 1e-5, `16 bits leave a trace: ${text}`);
+      tf.dispose(flatten(batch));
+      assert.equal(tf.memory().numTensors, before, "no tensor is left");
+    });
+  }
+}
+
+/** Losses of steps, and the state after them. */
+function steps(precision: Precision, count: number, batch: Batch, begin?: ModelState) {
+  const train = trainSchema.parse({ precision, learning_rate: 5e-3 });
+  const network = unet(runtime, small({ norm: "batch" }), SHAPE[4], 1, "normal", precision);
+  const step = trainingStep(runtime, network, train);
+  let state = begin ?? initialState(runtime, network, train);
+  const losses: number[] = [];
+  for (let at = 1; at <= count; at++) {
+    const input = {
+      learningRate: tf.scalar(train.learning_rate),
+      step: tf.scalar(at),
+      seed: tf.tensor1d([1, at], "int32"),
+    };
+    const result = step({ state, batch, ...input });
+    losses.push(result.loss.dataSync()[0] as number);
+    tf.dispose([...flatten(state), ...flatten(input), result.loss, result.dice]);
+    state = result.state;
+  }
+  assert.equal(step.signatures, 1);
+  step.dispose();
+  return { losses, state, network, train };
+}
+
+const scaleOf = (state: ModelState) => [...values(state.slots.loss_scale as Tensor1D)];
+
+/** A new state of float16 training with this scale in it. */
+function stateWith(scale: readonly [number, number]): ModelState {
+  const network = unet(runtime, small({ norm: "batch" }), SHAPE[4], 1);
+  const { slots, ...rest } = initialState(runtime, network, trainSchema.parse({ precision: "float16" }));
+  slots.loss_scale?.dispose();
+  return { ...rest, slots: { ...slots, loss_scale: tf.tensor1d([...scale]) } };
+}
+
+test("ten steps go where float32's go, and the master weights are float32", () => {
+  const batch = batchOf(1);
+  const exact = steps("float32", STEPS, batch);
+  assert.ok((exact.losses.at(-1) as number) < 0.9 * (exact.losses[0] as number), "the loss falls");
+  assert.equal(exact.state.slots.loss_scale, undefined);
+  for (const precision of ["bfloat16", "float16"] as const) {
+    const found = steps(precision, STEPS, batch);
+    for (const [at, loss] of found.losses.entries()) {
+      const expected = exact.losses[at] as number;
+      assert.ok(
+        Math.abs(loss - expected) < 1e-2 * expected,
+        `${precision}, step ${at + 1}: ${loss}, float32 ${expected}`,
+      );
+    }
+    const weights = values(found.state.parameters);
+    // bfloat16 keeps the upper 16 bits of float32, and float16 has 13 bits less of the significand.
+    const bits = new Uint32Array(weights.buffer);
+    assert.ok(
+      bits.some((value) => (value & 0x1fff) !== 0),
+      "weights have more than 16 bits",
+    );
+    tf.dispose(flatten(found.state));
+  }
+  tf.dispose([...flatten(exact.state), ...flatten(batch)]);
+});
+
+test("float16: a gradient that overflows changes nothing and halves the scale, finite ones count and double it", () => {
+  const batch = batchOf(1);
+  const huge = 2 ** 40;
+  const before = stateWith([huge, 5]);
+  const old = stateValues(before);
+  const skipped = steps("float16", 1, batch, before);
+  assert.ok(Number.isFinite(skipped.losses[0]));
+  const now = stateValues(skipped.state);
+  assert.deepEqual(now.parameters, old.parameters);
+  assert.deepEqual(now.statistics, old.statistics);
+  assert.deepEqual(now.slots.first, old.slots.first);
+  assert.deepEqual([...(now.slots.loss_scale ?? [])], [huge / 2, 0]);
+
+  const finite = steps("float16", 2, batch, stateWith([256, 1998]));
+  assert.deepEqual(scaleOf(finite.state), [512, 0]);
+  assert.notDeepEqual(values(finite.state.parameters), old.parameters);
+  const counted = steps("float16", 2, batch, stateWith([256, 3]));
+  assert.deepEqual(scaleOf(counted.state), [256, 5]);
+  tf.dispose([...flatten(skipped.state), ...flatten(finite.state), ...flatten(counted.state), ...flatten(batch)]);
+});
+
+test("float16: a checkpoint keeps the scale, and one of float32 begins with the first", async () => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), "distmis-mixed-"));
+  const file = path.join(dir, "state.safetensors");
+  const batch = batchOf(1);
+  const { state, network, train } = steps("float16", 1, batch, stateWith([4096, 17]));
+  const facts = {
+    format: 1 as const,
+    model: small({ norm: "batch" }),
+    train,
+    channels: 2,
+    epoch: 1,
+    step: 1,
+    metrics: {},
+    best: null,
+    preprocessing: null,
+    versions: {},
+  };
+  try {
+    await writeCheckpoint(file, network, stateValues(state), facts);
+    const { stored } = await readCheckpoint(file, () => network);
+    const resumed = stateTensors(tf, stored, train);
+    assert.deepEqual(scaleOf(resumed), [4096, 18]);
+    const { loss_scale, ...plain } = stored.slots;
+    assert.ok(loss_scale);
+    const begun = stateTensors(tf, { ...stored, slots: plain }, train);
+    assert.deepEqual(scaleOf(begun), [2 ** 15, 0]);
+    const other = stateTensors(tf, stored, trainSchema.parse({}));
+    assert.deepEqual(Object.keys(other.slots), ["first", "second"]);
+    tf.dispose([...flatten(resumed), ...flatten(begun), ...flatten(other)]);
+  } finally {
+    tf.dispose([...flatten(state), ...flatten(batch)]);
+    fs.rmSync(dir, { recursive: true });
+  }
+});
+
+test("out of a traced function a 16-bit type is refused by name", () => {
+  const x = tf.ones([2]);
+  assert.throws(
+    () => runtime.rawOp("Identity", [x], { T: { type: "type", value: "bfloat16" } }),
+    /Identity in a 16-bit type can only be part of a traced function/,
+  );
+  x.dispose();
+});
