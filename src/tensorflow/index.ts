@@ -21,6 +21,8 @@
  *   would be frozen. Random numbers of tfjs would be frozen too: use statelessRandom with a seed that is an input.
  * - Refused with an Error that names the operation: reading a value (dataSync, data, array, print), results whose shape
  *   depends on data (booleanMask, whereAsync, unique), promises, and one compiled function within another.
+ * - 16-bit floats: an operation of rawOp may have the type bfloat16 or float16. For tfjs its result is float32, and whatever
+ *   reads it gets it in the type that it asks for; results of the function are float32.
  * - `xla: true` has XLA compile the function; `device` puts every operation on that device.
  * - A call allocates its results and nothing else that stays. dispose() removes a function and what TensorFlow made of it:
  *   the graph is freed after tracing, TFE_ContextRemoveFunction drops the cached kernel and with it the instantiated
