@@ -95,7 +95,11 @@ export function trainingStep(
       const { loss, dice, gradient, statistics } = result;
       const update = optimize(runtime.tf, train, state.parameters, gradient, state.slots, learningRate, step);
       const moved: ModelState = { ...update, statistics };
-      return { state: scaling ? scaledUpdate(runtime, state, moved, gradient, scaling) : moved, loss, dice };
+      if (!scaling) return { state: moved, loss, dice };
+      const chosen = scaledUpdate(runtime, state, moved, gradient, scaling);
+      // Kept for the case that it is a result itself.
+      statistics.dispose();
+      return { state: chosen, loss, dice };
     },
   );
 }

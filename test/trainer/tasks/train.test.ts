@@ -105,6 +105,23 @@ test("with augmentation, too, a continued trial reports what an undisturbed one 
   assert.notEqual(plain.reports[0]?.metrics.loss, whole.reports[0]?.metrics.loss);
 });
 
+for (const precision of ["bfloat16", "float16"] as const) {
+  test(`in ${precision}, too, a continued trial reports what an undisturbed one does, to the last bit`, async () => {
+    const config = trialConfig({ epochs: 3, precision });
+    const whole = trialIn(precision, config);
+    await trainTask.run(whole.trial);
+    const first = trialIn(`${precision}-parts`, config, { stopAfter: 1 });
+    assert.equal((await trainTask.run(first.trial)).stopped, true);
+    const second = trialIn(`${precision}-parts`, config);
+    await trainTask.run(second.trial);
+    assert.deepEqual(metricsOf([...first.reports, ...second.reports]), metricsOf(whole.reports));
+    assert.equal(trainTask.leftovers?.(), null);
+    const plain = trialIn(`not-${precision}`, trialConfig({ epochs: 1 }));
+    await trainTask.run(plain.trial);
+    assert.notEqual(plain.reports[0]?.metrics.loss, whole.reports[0]?.metrics.loss);
+  });
+}
+
 test("the crop, not the volume, must be what the network can halve", async () => {
   const crop = (shape: [number, number, number]) => trialConfig({ epochs: 1, augmentation: { crop: { shape } } });
   await assert.rejects(
