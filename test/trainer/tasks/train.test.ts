@@ -107,7 +107,7 @@ test("with augmentation, too, a continued trial reports what an undisturbed one 
 
 for (const precision of ["bfloat16", "float16"] as const) {
   test(`in ${precision}, too, a continued trial reports what an undisturbed one does, to the last bit`, async () => {
-    const config = trialConfig({ epochs: 3, precision });
+    const config = trialConfig({ epochs: 2, precision });
     const whole = trialIn(precision, config);
     await trainTask.run(whole.trial);
     const first = trialIn(`${precision}-parts`, config, { stopAfter: 1 });
