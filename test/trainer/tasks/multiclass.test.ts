@@ -45,8 +45,8 @@ test("label values that aren't 0, 1, 2 are learned, predicted and measured as wh
   const { search, failure, ...config } = experimentSchema.parse({
     name: "classes",
     data: { dir: targetDir },
-    model: { filters: 4, depth: 2 },
-    train: { epochs: 20, batch_size_per_replica: 1, learning_rate: 1e-2 },
+    model: { filters: 8, depth: 2, norm: "instance" },
+    train: { epochs: 40, batch_size_per_replica: 1, loss: "dice_ce", learning_rate: 5e-3, seed: 1 },
   });
   const trial = (name: string, taskInput: unknown) => ({
     trialId: name,
@@ -85,5 +85,5 @@ test("label values that aren't 0, 1, 2 are learned, predicted and measured as wh
   assert.equal(lines.length, 3);
   // On the network's grid and on the files' own it is the same segmentation.
   assert.ok(Math.abs((metrics.dice ?? 0) - (metrics.native_dice ?? 9)) < 0.1, JSON.stringify(metrics));
-  assert.ok((metrics.native_dice ?? 0) > 0.3, `it learned: ${JSON.stringify(metrics)}`);
+  assert.ok((metrics.native_dice ?? 0) > 0.4, `it learned: ${JSON.stringify(metrics)}`);
 });
