@@ -1,25 +1,12 @@
 // DistmisMaxPool and DistmisMaxPoolGradient: max_pool.h as TensorFlow operations, for float32 on a CPU.
 #include <cstring>
+#include <vector>
 
 #include "max_pool.h"
-#include "shards.h"
-#include "tensorflow/core/framework/common_shape_fns.h"
-#include "tensorflow/core/framework/op.h"
-#include "tensorflow/core/framework/op_kernel.h"
-#include "tensorflow/core/framework/shape_inference.h"
+#include "op.h"
 
 namespace distmis {
 namespace {
-
-using tensorflow::OpInputList;
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::OpKernelContext;
-using tensorflow::Tensor;
-using tensorflow::TensorShape;
-using tensorflow::shape_inference::DimensionHandle;
-using tensorflow::shape_inference::InferenceContext;
-using tensorflow::shape_inference::ShapeHandle;
 
 REGISTER_OP("DistmisMaxPool")
     .Input("x: float")
