@@ -25,7 +25,6 @@ export {
   type TrialConfig,
   trialConfig,
 } from "./config/index.ts";
-export { makePhantom, writeTfrecords } from "./data/index.ts";
 export { DistmisError, type ErrorCode } from "./errors/index.ts";
 export {
   type EpochEnded,
@@ -57,6 +56,8 @@ export {
   writeEvaluationCsv,
 } from "./metrics/index.ts";
 export { packageRoot } from "./paths/index.ts";
+export { makePhantom } from "./phantom/index.ts";
+export { writeTfrecords } from "./prepare/index.ts";
 export {
   createReporter,
   evaluationTable,

@@ -1,28 +1,44 @@
-/** Volumes in and out: NIfTI, MSD data sets, preprocessing, TFRecords, phantoms. Pure TypeScript, no TensorFlow. */
-export type { Affine } from "./affine.ts";
-export { type DatasetInfo, type OwnInfo, readInfo, type SampleInfo } from "./info.ts";
-export { type MsdDataset, type Pair, readMsdDataset } from "./msd.ts";
-export { type NiftiHeader, type NiftiImage, readNifti, readNiftiHeader } from "./nifti.ts";
-export { listNifti, niftiStem } from "./nifti-name.ts";
-export { type NiftiVolume, writeNifti } from "./nifti-write.ts";
+/** What networks are fed: preprocessing and its inverse, TFRecords and their info.json. */
+export {
+  type DatasetInfo,
+  INFO_FILE,
+  type OwnInfo,
+  readInfo,
+  readInfoIfAny,
+  type SampleInfo,
+  type SourceFile,
+} from "./info.ts";
 export { outputsOf } from "./outputs.ts";
-export { makePhantom, type PhantomOptions, type PhantomResult } from "./phantom.ts";
 export {
   checkPair,
   type PreprocessedImage,
   type PreprocessedLabel,
   preprocessImage,
   preprocessLabel,
+  splitShape,
 } from "./preprocess.ts";
 export { readSplit, type Volume } from "./read-split.ts";
-export { classValues, type LabelMode, type Preprocessing, preprocessingSchema } from "./recipe.ts";
-export { restoreClasses, restoreLabel, restoreProbabilities } from "./restore.ts";
-export { DEFAULT_SPLIT, type Fold, SPLITS, type Split, type SplitRatios } from "./split.ts";
-export { channelsLast } from "./transpose.ts";
-export type { Reshape } from "./write-plan.ts";
 export {
-  type WriteProgress,
-  type WriteTfrecordsOptions,
-  type WriteTfrecordsResult,
-  writeTfrecords,
-} from "./write-tfrecords.ts";
+  classValues,
+  DISTMIS_CUT,
+  type LabelMode,
+  type Preprocessing,
+  preprocessingSchema,
+  shapeAfterCut,
+} from "./recipe.ts";
+export type { Shape3 } from "./resize.ts";
+export { restoreClasses, restoreLabel, restoreProbabilities } from "./restore.ts";
+export {
+  assignSplits,
+  DEFAULT_SPLIT,
+  type Fold,
+  MOST_SHARDS,
+  SPLITS,
+  type Split,
+  type SplitRatios,
+  shardFile,
+  shardOf,
+} from "./split.ts";
+export { encodeExample } from "./tensor-example.ts";
+export { createTfrecord } from "./tfrecord.ts";
+export { channelsLast } from "./transpose.ts";

@@ -1,9 +1,8 @@
 import { DistmisError } from "../errors/index.ts";
-import { type Affine, affineDistance } from "./affine.ts";
+import { type Affine, affineDistance, type VoxelArray } from "../nifti/index.ts";
 import { classValues, type Preprocessing, shapeAfterCut } from "./recipe.ts";
 import { resizeLinear, resizeNearest, type Shape3 } from "./resize.ts";
 import { moveLastAxisFirst, type Scaling } from "./transpose.ts";
-import type { VoxelArray } from "./voxels.ts";
 
 /** What preprocessing needs to know of a NIfTI volume. */
 export interface Volumetric {

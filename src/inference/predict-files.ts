@@ -1,7 +1,7 @@
 /** Segments files and folders of NIfTI, in this process. */
 import fs from "node:fs/promises";
-import { listNifti } from "../data/index.ts";
 import { DistmisError } from "../errors/index.ts";
+import { listNifti } from "../nifti/index.ts";
 import { loadTensorFlow } from "../tensorflow/index.ts";
 import { ensemble } from "./ensemble.ts";
 import { findCheckpoint } from "./find-checkpoint.ts";

@@ -4,16 +4,13 @@ import {
   channelsLast,
   checkPair,
   classValues,
-  type NiftiImage,
-  niftiStem,
   type Preprocessing,
   preprocessImage,
-  readNifti,
   restoreClasses,
   restoreLabel,
-  writeNifti,
 } from "../data/index.ts";
 import { overlapCounts, overlapScores } from "../metrics/index.ts";
+import { type NiftiImage, niftiStem, readNifti, writeNifti } from "../nifti/index.ts";
 import type { Ensemble } from "./ensemble.ts";
 
 /**

@@ -1,6 +1,7 @@
 /** A folder of segmentations against a folder of labels. */
-import { checkPair, listNifti, type NiftiImage, niftiStem, readNifti } from "../data/index.ts";
+import { checkPair } from "../data/index.ts";
 import { DistmisError } from "../errors/index.ts";
+import { listNifti, type NiftiImage, niftiStem, readNifti } from "../nifti/index.ts";
 import { overlapCounts } from "./overlap.ts";
 import { classScores, meanScores, type Scores } from "./scores.ts";
 import { hausdorff95 } from "./surface.ts";

@@ -4,8 +4,8 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { TestContext } from "node:test";
-import { type Affine, type NiftiVolume, writeNifti } from "../../src/data/index.ts";
 import { DistmisError, type ErrorCode } from "../../src/errors/index.ts";
+import { type Affine, type NiftiVolume, writeNifti } from "../../src/nifti/index.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 

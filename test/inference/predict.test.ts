@@ -5,9 +5,11 @@ import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { experimentSchema } from "../../src/config/index.ts";
-import { makePhantom, type Preprocessing, readNifti } from "../../src/data/index.ts";
+import type { Preprocessing } from "../../src/data/index.ts";
 import { ensemble, findCheckpoint, loadModel, predict, predictFile } from "../../src/inference/index.ts";
 import { initialState, stateValues, unet, writeCheckpoint } from "../../src/model/index.ts";
+import { readNifti } from "../../src/nifti/index.ts";
+import { makePhantom } from "../../src/phantom/index.ts";
 import { flatten, loadTensorFlow } from "../../src/tensorflow/index.ts";
 
 let dir = "";

@@ -4,8 +4,8 @@ import { spawnSync } from "node:child_process";
 import { copyFile, mkdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { type TestContext, test } from "node:test";
-import { writeNifti } from "../../src/data/index.ts";
 import { evaluateFolders, evaluationTable } from "../../src/index.ts";
+import { writeNifti } from "../../src/nifti/index.ts";
 import { AFFINE, failure, tempDir } from "../data/helpers.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");

@@ -2,7 +2,8 @@
 import fs from "node:fs";
 import path from "node:path";
 import { type ExperimentInput, experimentSchema, trialConfigSchema } from "../../src/config/index.ts";
-import { makePhantom, writeTfrecords } from "../../src/data/index.ts";
+import { makePhantom } from "../../src/phantom/index.ts";
+import { writeTfrecords } from "../../src/prepare/index.ts";
 import type { ToTrainerMessage } from "../../src/wire/index.ts";
 import { assignment } from "./trainer.ts";
 

@@ -1,5 +1,5 @@
 import { DistmisError } from "../errors/index.ts";
-import type { Datatype, NiftiLayout } from "./nifti-layout.ts";
+import type { Datatype, NiftiLayout } from "./layout.ts";
 
 export type VoxelArray = Float32Array | Float64Array;
 

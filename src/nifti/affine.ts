@@ -1,6 +1,6 @@
 import { NIFTI1, NIFTI2 } from "nifti-reader-js";
 import { DistmisError } from "../errors/index.ts";
-import type { NiftiLayout } from "./nifti-layout.ts";
+import type { NiftiLayout } from "./layout.ts";
 
 /** Voxel indices (i, j, k, 1) to world coordinates (x to the right, y to the front, z up), row by row, 4 x 4. */
 export type Affine = number[][];

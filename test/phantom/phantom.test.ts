@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { makePhantom, readMsdDataset, readNifti } from "../../src/data/index.ts";
-import { failure, tempDir } from "./helpers.ts";
+import { readNifti } from "../../src/nifti/index.ts";
+import { makePhantom } from "../../src/phantom/index.ts";
+import { readMsdDataset } from "../../src/prepare/index.ts";
+import { failure, tempDir } from "../data/helpers.ts";
 
 describe("makePhantom", () => {
   it("makes an MSD data set, the same for the same seed", async (t) => {

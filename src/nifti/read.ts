@@ -2,7 +2,7 @@ import { access } from "node:fs/promises";
 import { DistmisError } from "../errors/index.ts";
 import { type Affine, type NiftiGeometry, readGeometry } from "./affine.ts";
 import { type ByteSource, openByteSource } from "./byte-source.ts";
-import { type Datatype, HEADER_BYTES, type NiftiLayout, parseLayout } from "./nifti-layout.ts";
+import { type Datatype, HEADER_BYTES, type NiftiLayout, parseLayout } from "./layout.ts";
 import { decodeVoxels, type VoxelArray } from "./voxels.ts";
 
 /** What a NIfTI header says, checked against the size of the file where that is possible without reading it whole. */

@@ -2,14 +2,24 @@ import { mkdir, readdir, rename, rm, statfs, writeFile } from "node:fs/promises"
 import { availableParallelism, freemem } from "node:os";
 import { join, resolve } from "node:path";
 import { lock } from "proper-lockfile";
+import {
+  type DatasetInfo,
+  DEFAULT_SPLIT,
+  type Fold,
+  INFO_FILE,
+  type LabelMode,
+  type OwnInfo,
+  type Preprocessing,
+  type SampleInfo,
+  type Split,
+  type SplitRatios,
+  shardFile,
+} from "../data/index.ts";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
-import { type DatasetInfo, INFO_FILE, type OwnInfo, type SampleInfo } from "./info.ts";
 import { type MsdDataset, readMsdDataset } from "./msd.ts";
-import type { LabelMode, Preprocessing } from "./recipe.ts";
+import { planRecipe, planShards, type Reshape, type Shard, scanShapes } from "./plan.ts";
 import { runShardJobs } from "./shard-pool.ts";
-import { DEFAULT_SPLIT, type Fold, type Split, type SplitRatios, shardFile } from "./split.ts";
 import { compareTarget, isShardFile } from "./target-state.ts";
-import { planRecipe, planShards, type Reshape, type Shard, scanShapes } from "./write-plan.ts";
 
 export interface WriteTfrecordsOptions {
   /** Folder with dataset.json, imagesTr and labelsTr. */

@@ -4,10 +4,9 @@ import { isDeepStrictEqual } from "node:util";
 import writeFileAtomic from "write-file-atomic";
 import { z } from "zod";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
-import type { Affine } from "./affine.ts";
-import { writeNifti } from "./nifti-write.ts";
-import { drawPhantom, PHANTOM_CLASSES, PHANTOM_MODALITIES } from "./phantom-volume.ts";
+import { type Affine, writeNifti } from "../nifti/index.ts";
 import { seededRandom } from "./random.ts";
+import { drawPhantom, PHANTOM_CLASSES, PHANTOM_MODALITIES } from "./volume.ts";
 
 export interface PhantomOptions {
   /** Folder to make: an MSD data set with dataset.json, imagesTr and labelsTr. */

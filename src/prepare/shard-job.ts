@@ -2,13 +2,18 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { SampleInfo, SourceFile } from "./info.ts";
+import {
+  checkPair,
+  createTfrecord,
+  encodeExample,
+  type Preprocessing,
+  preprocessImage,
+  preprocessLabel,
+  type SampleInfo,
+  type SourceFile,
+} from "../data/index.ts";
+import { readNifti } from "../nifti/index.ts";
 import type { Pair } from "./msd.ts";
-import { readNifti } from "./nifti.ts";
-import { checkPair, preprocessImage, preprocessLabel } from "./preprocess.ts";
-import type { Preprocessing } from "./recipe.ts";
-import { encodeExample } from "./tensor-example.ts";
-import { createTfrecord } from "./tfrecord.ts";
 
 /** One TFRecord file to write; plain data, as it crosses to a worker thread. */
 export interface ShardJob {

@@ -1,6 +1,7 @@
 /** One synthetic head: tissues, a lesion, bias field and noise. Pure arithmetic; see phantom.ts for the files. */
+
+import type { Shape3 } from "../data/index.ts";
 import type { Random } from "./random.ts";
-import type { Shape3 } from "./resize.ts";
 
 export interface PhantomVolume {
   /** (X, Y, Z, C), x running fastest. */

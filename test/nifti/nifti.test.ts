@@ -4,8 +4,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
-import { readNifti, readNiftiHeader, writeNifti } from "../../src/data/index.ts";
-import { AFFINE, failure, noise, python, sharedData, tempDir } from "./helpers.ts";
+import { readNifti, readNiftiHeader, writeNifti } from "../../src/nifti/index.ts";
+import { AFFINE, failure, noise, python, sharedData, tempDir } from "../data/helpers.ts";
 
 interface Expected {
   file: string;

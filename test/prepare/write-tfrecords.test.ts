@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { readInfo, readMsdDataset, readSplit, writeNifti, writeTfrecords } from "../../src/data/index.ts";
+import { readInfo, readSplit } from "../../src/data/index.ts";
 import { infoSchema } from "../../src/data/info.ts";
 import { assignSplits, splitCounts } from "../../src/data/split.ts";
-import { AFFINE, failure, noise, tempDir, tinyDataset } from "./helpers.ts";
+import { writeNifti } from "../../src/nifti/index.ts";
+import { readMsdDataset, writeTfrecords } from "../../src/prepare/index.ts";
+import { AFFINE, failure, noise, tempDir, tinyDataset } from "../data/helpers.ts";
 
 describe("splitCounts", () => {
   it("rounds train and valid down, as DistMIS, and leaves no wanted split empty", () => {

@@ -1,10 +1,22 @@
 import { join } from "node:path";
+import {
+  assignSplits,
+  checkPair,
+  DISTMIS_CUT,
+  type Fold,
+  type LabelMode,
+  MOST_SHARDS,
+  type Preprocessing,
+  SPLITS,
+  type Split,
+  type SplitRatios,
+  shapeAfterCut,
+  shardOf,
+  splitShape,
+} from "../data/index.ts";
 import { DistmisError } from "../errors/index.ts";
+import { readNiftiHeader } from "../nifti/index.ts";
 import type { MsdDataset, Pair } from "./msd.ts";
-import { readNiftiHeader } from "./nifti.ts";
-import { checkPair, splitShape } from "./preprocess.ts";
-import { DISTMIS_CUT, type LabelMode, type Preprocessing, shapeAfterCut } from "./recipe.ts";
-import { assignSplits, type Fold, MOST_SHARDS, SPLITS, type Split, type SplitRatios, shardOf } from "./split.ts";
 
 /** X, Y, Z that all volumes are resized to; `auto` is the median shape, rounded; null keeps the stored shape. */
 export type Reshape = readonly [number, number, number] | "auto" | null;

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { DistmisError } from "../errors/index.ts";
+import { moduleUrl, workerUrl } from "../paths/index.ts";
 import { type ShardJob, type ShardResult, writeShard } from "./shard-job.ts";
 import type { FromShardWorker } from "./shard-worker.ts";
 
@@ -36,7 +37,10 @@ export async function runShardJobs(
     }
     return results;
   }
-  const threads = Array.from({ length: Math.min(workers, jobs.length) }, startWorker);
+  const threads = Array.from(
+    { length: Math.min(workers, jobs.length) },
+    () => new Worker(workerUrl(moduleUrl("prepare/shard-worker"))),
+  );
   const ended = new AbortController();
   try {
     const stopped = new Promise<never>((_, reject) => {
@@ -89,13 +93,4 @@ function runOn(thread: Worker, job: ShardJob, onSample: () => void): Promise<Sha
     thread.on("exit", onExit);
     thread.postMessage(job);
   });
-}
-
-/** Built code runs as it is; from sources, a thread does not inherit tsx's loader on Node 20 and registers it itself. */
-function startWorker(): Worker {
-  const fromSource = import.meta.url.endsWith(".ts");
-  const entry = new URL(`./shard-worker.${fromSource ? "ts" : "js"}`, import.meta.url);
-  if (!fromSource) return new Worker(entry);
-  const load = `import("tsx/esm/api").then(({ register }) => { register(); return import(${JSON.stringify(entry.href)}); });`;
-  return new Worker(load, { eval: true });
 }

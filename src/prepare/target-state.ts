@@ -1,12 +1,11 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { type DatasetInfo, INFO_FILE, type OwnInfo, readInfoIfAny, type SourceFile, SPLITS } from "../data/index.ts";
 import { DistmisError, hasErrno } from "../errors/index.ts";
-import { type DatasetInfo, INFO_FILE, type OwnInfo, readInfoIfAny, type SourceFile } from "./info.ts";
 import type { MsdDataset } from "./msd.ts";
+import type { Shard } from "./plan.ts";
 import { sha256 } from "./shard-job.ts";
-import { SPLITS } from "./split.ts";
-import type { Shard } from "./write-plan.ts";
 
 export type TargetState =
   | { kind: "free" }
