@@ -1,4 +1,5 @@
 /** What networks are fed: preprocessing and its inverse, TFRecords and their info.json. */
+export { channelsOf, checkPair, type Geometry, shapeBeforeFit, splitShape, type Volumetric } from "./geometry.ts";
 export {
   type DatasetInfo,
   INFO_FILE,
@@ -10,12 +11,12 @@ export {
 } from "./info.ts";
 export { outputsOf } from "./outputs.ts";
 export {
-  checkPair,
+  imageOnGrid,
+  labelOnGrid,
   type PreprocessedImage,
   type PreprocessedLabel,
   preprocessImage,
   preprocessLabel,
-  splitShape,
 } from "./preprocess.ts";
 export { readSplit, type Volume } from "./read-split.ts";
 export {

@@ -1,80 +1,102 @@
 import { DistmisError } from "../errors/index.ts";
-import { type Affine, affineDistance, type VoxelArray } from "../nifti/index.ts";
-import { classValues, type Preprocessing, shapeAfterCut } from "./recipe.ts";
+import type { VoxelArray } from "../nifti/index.ts";
+import { channelsOf, type Grid, planGrid, splitShape, type Volumetric } from "./geometry.ts";
+import { classValues, type Preprocessing } from "./recipe.ts";
+import { turnVolume } from "./reorient.ts";
+import { checkClasses, checkFinite } from "./repair.ts";
 import { resizeLinear, resizeNearest, type Shape3 } from "./resize.ts";
-import { moveLastAxisFirst, type Scaling } from "./transpose.ts";
-
-/** What preprocessing needs to know of a NIfTI volume. */
-export interface Volumetric {
-  path: string;
-  shape: readonly number[];
-  data: VoxelArray;
-  affine: Affine;
-}
+import { centred, moveLastAxisFirst, type Scaling } from "./transpose.ts";
 
 export interface PreprocessedImage {
   /** [C, X, Y, Z], Z running fastest. */
   image: Float32Array;
   shape: [number, number, number, number];
+  /** Voxels, over all channels, that were not finite and became 0: see the recipe's `repair`. */
+  repaired: number;
 }
 
 export interface PreprocessedLabel {
   /** [1, X, Y, Z], Z running fastest; 0 or 1, or for a multi-class recipe the class's place in {@link classValues}. */
   label: Float32Array;
   shape: [number, number, number, number];
+  /** Voxels that were no class and became one. */
+  repaired: number;
 }
 
-/** Affines of an image and its label may differ by this much (mm and mm a voxel) before they count as different. */
-const AFFINE_TOLERANCE = 1e-3;
-const LARGEST_FLOAT32 = 3.4028234663852886e38;
-
 /**
- * An image (X, Y, Z, C), or (X, Y, Z) with one modality, to the network's input.
- * Errors: DATA_INVALID naming the file for other ranks or channel counts and for NaN or infinite voxels.
+ * An image (X, Y, Z, C), or (X, Y, Z) with one modality, to the network's input in the recipe's shape.
+ * Errors: DATA_INVALID naming the file for other ranks or channel counts and for NaN or infinite voxels that aren't repaired.
  */
 export function preprocessImage(source: Volumetric, recipe: Preprocessing): PreprocessedImage {
-  const { path, data } = source;
-  const { spatial, channels } = splitShape(source);
-  if (channels !== recipe.modalities.length) {
-    throw new DistmisError(
-      "DATA_INVALID",
-      `${path}: has ${channels} channels (shape ${source.shape.join(" x ")}), expected ${recipe.modalities.length}: ${recipe.modalities.join(", ")}`,
-    );
-  }
-  const native = size(spatial);
-  const target = size(recipe.shape);
-  const image = new Float32Array(channels * target);
-  for (let channel = 0; channel < channels; channel++) {
-    const voxels = data.subarray(channel * native, (channel + 1) * native);
-    checkFinite(path, voxels, spatial, recipe.modalities[channel] ?? String(channel));
-    const { values, shape } = cut(voxels, spatial, recipe);
-    const resized = resizeLinear(values, shape, recipe.shape);
-    moveLastAxisFirst(
-      resized,
-      recipe.shape,
-      image.subarray(channel * target, (channel + 1) * target),
-      standardisation(resized),
-    );
-  }
-  return { image, shape: [channels, ...recipe.shape] };
+  return image(source, recipe, planGrid(source, recipe), recipe.shape);
 }
 
 /**
- * A label (X, Y, Z) to the network's target. Errors: DATA_INVALID naming the file for voxels off the integers or outside the
- * recipe's classes.
+ * {@link preprocessImage} without the fit "pad-or-crop": all of the volume, whose shape then is its own. With the fit "resize" the
+ * two are the same.
+ */
+export function imageOnGrid(source: Volumetric, recipe: Preprocessing): PreprocessedImage {
+  const grid = planGrid(source, recipe);
+  return image(source, recipe, grid, grid.shape);
+}
+
+/**
+ * A label (X, Y, Z) to the network's target in the recipe's shape. Errors: DATA_INVALID naming the file for voxels off the
+ * integers or outside the recipe's classes that aren't repaired.
  */
 export function preprocessLabel(source: Volumetric, recipe: Preprocessing): PreprocessedLabel {
+  return label(source, recipe, planGrid(source, recipe), recipe.shape);
+}
+
+/** {@link preprocessLabel} without the fit "pad-or-crop", as {@link imageOnGrid}. */
+export function labelOnGrid(source: Volumetric, recipe: Preprocessing): PreprocessedLabel {
+  const grid = planGrid(source, recipe);
+  return label(source, recipe, grid, grid.shape);
+}
+
+function image(source: Volumetric, recipe: Preprocessing, grid: Grid, shape: Shape3): PreprocessedImage {
+  const channels = channelsOf(source, recipe);
+  const native = size(grid.stored);
+  const target = size(shape);
+  const image = new Float32Array(channels.length * target);
+  const placement = centred(grid.shape, shape);
+  let repaired = 0;
+  for (const [place, channel] of channels.entries()) {
+    const stored = source.data.subarray(channel * native, (channel + 1) * native);
+    const modality = recipe.modalities[place] ?? String(channel);
+    const checked = checkFinite(source.path, stored, grid.stored, modality, recipe.repair.nonfinite);
+    repaired += checked.repaired;
+    const values = resizeLinear(
+      resizeLinear(turnAndCut(checked.values, grid), grid.cut, grid.spaced),
+      grid.spaced,
+      grid.shape,
+    );
+    const output = image.subarray(place * target, (place + 1) * target);
+    moveLastAxisFirst(values, grid.shape, output, shape, placement, standardisation(values));
+  }
+  return { image, shape: [channels.length, ...shape], repaired };
+}
+
+function label(source: Volumetric, recipe: Preprocessing, grid: Grid, shape: Shape3): PreprocessedLabel {
   const { path, data } = source;
-  const { spatial, channels } = splitShape(source);
-  if (channels !== 1)
+  if (splitShape(source).channels !== 1)
     throw new DistmisError("DATA_INVALID", `${path}: a label of shape ${source.shape.join(" x ")}, expected X x Y x Z`);
-  checkClasses(path, data, spatial, recipe);
-  const { values, shape } = cut(data, spatial, recipe);
-  const resized = resizeNearest(values, shape, recipe.shape);
-  toTargets(resized, recipe);
-  const label = new Float32Array(resized.length);
-  moveLastAxisFirst(resized, recipe.shape, label, null);
-  return { label, shape: [1, ...recipe.shape] };
+  const { values: classes, repaired } = checkClasses(path, data, grid.stored, recipe);
+  const values = resizeNearest(
+    resizeNearest(turnAndCut(classes, grid), grid.cut, grid.spaced),
+    grid.spaced,
+    grid.shape,
+  );
+  const label = new Float32Array(size(shape));
+  moveLastAxisFirst(values, grid.shape, label, shape, centred(grid.shape, shape), null);
+  toTargets(label, recipe);
+  return { label, shape: [1, ...shape], repaired };
+}
+
+/** Slices along z are contiguous in Fortran order, so a cut is a view. */
+function turnAndCut(data: VoxelArray, { stored, turn, start, cut }: Grid): VoxelArray {
+  const slice = cut[0] * cut[1];
+  return turnVolume(data, stored, turn).subarray(start * slice, (start + cut[2]) * slice);
 }
 
 /** Values of the label file to those of the target, in place. */
@@ -87,49 +109,8 @@ function toTargets(label: Float32Array, recipe: Preprocessing): void {
   for (let index = 0; index < label.length; index++) label[index] = places.get(label[index] ?? 0) ?? 0;
 }
 
-/** Whether image and label lie on one grid. Errors: DATA_INVALID naming both files. */
-export function checkPair(image: Omit<Volumetric, "data">, label: Omit<Volumetric, "data">): void {
-  const [a, b] = [splitShape(image).spatial, splitShape(label).spatial];
-  if (a.join() !== b.join()) {
-    throw new DistmisError(
-      "DATA_INVALID",
-      `${image.path} is ${a.join(" x ")} voxels but its label ${label.path} is ${b.join(" x ")}; they must lie on one grid`,
-    );
-  }
-  const distance = affineDistance(image.affine, label.affine);
-  if (distance > AFFINE_TOLERANCE) {
-    throw new DistmisError(
-      "DATA_INVALID",
-      `${image.path} and its label ${label.path} have different affines (by up to ${distance.toPrecision(3)}); resample one onto the other`,
-    );
-  }
-}
-
-/** X, Y, Z and the number of channels of an image of rank 1 to 4. Errors: DATA_INVALID for more axes than that. */
-export function splitShape(source: { path: string; shape: readonly number[] }): {
-  spatial: [number, number, number];
-  channels: number;
-} {
-  const [x = 1, y = 1, z = 1, channels = 1, ...more] = source.shape;
-  if (more.some((length) => length !== 1)) {
-    throw new DistmisError(
-      "DATA_INVALID",
-      `${source.path}: shape ${source.shape.join(" x ")}, expected X x Y x Z or X x Y x Z x channels`,
-    );
-  }
-  return { spatial: [x, y, z], channels };
-}
-
 function size(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
-}
-
-/** Slices along z are contiguous in Fortran order, so a cut is a view. */
-function cut(data: VoxelArray, spatial: Shape3, recipe: Preprocessing): { values: VoxelArray; shape: Shape3 } {
-  const shape = shapeAfterCut(spatial, recipe.cut);
-  const slice = spatial[0] * spatial[1];
-  const start = shape[2] === spatial[2] ? 0 : (recipe.cut?.start ?? 0);
-  return { values: data.subarray(start * slice, (start + shape[2]) * slice), shape };
 }
 
 /** Mean and spread in float64, in two passes. */
@@ -140,40 +121,4 @@ function standardisation(values: Float32Array): Scaling {
   let squares = 0;
   for (let index = 0; index < values.length; index++) squares += ((values[index] ?? 0) - mean) ** 2;
   return { mean, deviation: Math.max(Math.sqrt(squares / values.length), 1 / Math.sqrt(values.length)) };
-}
-
-function checkFinite(path: string, voxels: VoxelArray, spatial: Shape3, modality: string): void {
-  let bad = 0;
-  let first = -1;
-  for (let index = 0; index < voxels.length; index++) {
-    // False for NaN as well.
-    if (Math.abs(voxels[index] ?? 0) <= LARGEST_FLOAT32) continue;
-    if (bad++ === 0) first = index;
-  }
-  if (bad > 0) {
-    throw new DistmisError(
-      "DATA_INVALID",
-      `${path}: ${bad} voxels of ${modality} are not finite, first ${voxels[first]} at ${position(first, spatial)}; repair the image`,
-    );
-  }
-}
-
-function checkClasses(path: string, voxels: VoxelArray, spatial: Shape3, recipe: Preprocessing): void {
-  const known = new Set(classValues(recipe));
-  let last = Number.NaN;
-  for (let index = 0; index < voxels.length; index++) {
-    const value = voxels[index] ?? 0;
-    if (value === last) continue;
-    if (!known.has(value)) {
-      const why = Number.isInteger(value)
-        ? `not among the classes of dataset.json (${[...known].join(", ")})`
-        : "not a whole number";
-      throw new DistmisError("DATA_INVALID", `${path}: label ${value} at ${position(index, spatial)} is ${why}`);
-    }
-    last = value;
-  }
-}
-
-function position(index: number, [x, y]: Shape3): string {
-  return `(${index % x}, ${Math.floor(index / x) % y}, ${Math.floor(index / (x * y))})`;
 }

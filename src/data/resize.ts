@@ -72,11 +72,16 @@ export function resizeLinear(input: Values, from: Shape3, to: Shape3): Float32Ar
     values = resizeAxis(values, outer, from[axis], inner, to[axis]);
     shape[axis] = to[axis];
   }
-  return values instanceof Float32Array ? values : Float32Array.from(values);
+  return values instanceof Float32Array ? values : new Float32Array(values);
 }
 
-/** Nearest-neighbour resize of a volume whose first axis runs fastest (Fortran order). */
-export function resizeNearest<T extends Values | Uint8Array>(input: T, from: Shape3, to: Shape3): Float32Array {
+/**
+ * Nearest-neighbour resize of a volume whose first axis runs fastest (Fortran order). `input` itself is returned if no side changes
+ * and it is float32.
+ */
+export function resizeNearest(input: Values, from: Shape3, to: Shape3): Float32Array {
+  if (from.every((side, axis) => side === to[axis]))
+    return input instanceof Float32Array ? input : new Float32Array(input);
   const [xs, ys, zs] = [nearestIndices(from[0], to[0]), nearestIndices(from[1], to[1]), nearestIndices(from[2], to[2])];
   const output = new Float32Array(to[0] * to[1] * to[2]);
   let target = 0;

@@ -23,7 +23,7 @@ export function segment(models: Ensemble, image: NiftiImage): Uint8Array | Uint1
   const [channels, x, y, z] = shape;
   const probabilities = models.probabilities(channelsLast(input, channels), [x, y, z, channels]);
   const restore = recipe.labels.mode === "binary" ? restoreLabel : restoreClasses;
-  return restore(probabilities, image.shape, recipe);
+  return restore(probabilities, image, recipe);
 }
 
 /** Name of the prediction of an image file: its own, always as .nii.gz. */

@@ -102,10 +102,15 @@ export function planRecipe(
   return {
     version: 1,
     modalities: dataset.modalities,
+    channels: null,
+    orientation: null,
     cut,
+    spacing: null,
     shape: targetShape(dataset, shapes, cutShapes, reshape, divisor),
+    fit: "resize",
     resize: "tf-half-pixel",
     standardisation: "per-modality",
+    repair: { nonfinite: "refuse", labels: "refuse" },
     labels: {
       mode,
       classes: Object.fromEntries([...dataset.classes].map(([value, name]) => [String(value), name])),

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import {
   checkPair,
+  type Geometry,
   type Preprocessing,
   preprocessImage,
   preprocessingSchema,
@@ -26,7 +27,13 @@ function recipe(shape: [number, number, number], modalities = 1): Preprocessing 
   });
 }
 
-const volume = (data: Float32Array, shape: number[], path = "volume.nii") => ({ path, data, shape, affine: AFFINE });
+const grid = (shape: readonly number[], path = "volume.nii"): Geometry => ({
+  path,
+  shape,
+  affine: AFFINE,
+  spacing: [2, 1.5, 3],
+});
+const volume = (data: Float32Array, shape: number[], path?: string) => ({ ...grid(shape, path), data });
 
 /** For assert.throws. */
 const fails = (work: () => unknown, ...patterns: string[]): void =>
@@ -134,7 +141,7 @@ describe("preprocessing", () => {
     fails(
       () => preprocessImage(volume(noise(24), shape, "a.nii"), recipe([2, 3, 4], 2)),
       "a.nii",
-      "1 channels",
+      "1 channel (",
       "expected 2",
     );
     const label = new Float32Array(24);
@@ -160,7 +167,7 @@ describe("preprocessing", () => {
     // Same shape: exact, only the axis order changes.
     const label = noise(4 * 6 * 8).map((value) => (value > 0.7 ? 1 : 0));
     const same = preprocessLabel(volume(label, [4, 6, 8]), recipe([4, 6, 8]));
-    assert.deepEqual(restoreLabel(same.label, [4, 6, 8], recipe([4, 6, 8])), Uint8Array.from(label));
+    assert.deepEqual(restoreLabel(same.label, grid([4, 6, 8]), recipe([4, 6, 8])), Uint8Array.from(label));
     // A ball, resized there and back.
     const shape = [40, 36, 44] as const;
     const ball = new Float32Array(40 * 36 * 44);
@@ -170,7 +177,7 @@ describe("preprocessing", () => {
     }
     const back = restoreLabel(
       preprocessLabel(volume(ball, [...shape]), recipe([32, 40, 32])).label,
-      shape,
+      grid(shape),
       recipe([32, 40, 32]),
     );
     let both = 0;
@@ -181,10 +188,10 @@ describe("preprocessing", () => {
     }
     assert.ok((2 * both) / sum > 0.95, `Dice ${(2 * both) / sum}`);
     // Cut slices come back as background.
-    const cut = restoreProbabilities(new Float32Array(3 * 2 * 152).fill(1), [3, 2, 155, 4], recipe([3, 2, 152]));
+    const cut = restoreProbabilities(new Float32Array(3 * 2 * 152).fill(1), grid([3, 2, 155, 4]), recipe([3, 2, 152]));
     const slices = Array.from({ length: 155 }, (_, z) => cut[z * 6]);
     assert.deepEqual(slices, [0, 0, ...Array.from({ length: 152 }, () => 1), 0]);
-    fails(() => restoreProbabilities(new Float32Array(3), [3, 2, 5], recipe([3, 2, 5])), "3 voxels");
+    fails(() => restoreProbabilities(new Float32Array(3), grid([3, 2, 5]), recipe([3, 2, 5])), "3 voxels");
   });
 
   it("takes the probabilities of several classes back to the values of the label files", () => {
@@ -204,7 +211,7 @@ describe("preprocessing", () => {
         target[Math.floor(at / 3)] === at % 3 ? scale : 0.1,
       );
     const expected = label.map((value, at) => (at < 60 || at >= 154 * 30 ? 0 : value));
-    assert.deepEqual(restoreClasses(oneHot(0.8), shape, same), Uint8Array.from(expected));
+    assert.deepEqual(restoreClasses(oneHot(0.8), grid(shape), same), Uint8Array.from(expected));
 
     // Resized: at each voxel the class whose own resized probabilities are the highest, which needn't be a resized argmax.
     const small = of([4, 3, 5], { ...classes, 10: "b" });
@@ -213,7 +220,7 @@ describe("preprocessing", () => {
     const single = [0, 1, 2].map((place) =>
       restoreProbabilities(
         Float32Array.from({ length: 60 }, (_, at) => probabilities[3 * at + place] ?? 0),
-        native,
+        grid(native),
         recipe([4, 3, 5]),
       ),
     );
@@ -221,10 +228,10 @@ describe("preprocessing", () => {
       const all = single.map((each) => each[at] ?? 0);
       return values[all.indexOf(Math.max(...all))];
     });
-    assert.deepEqual([...restoreClasses(probabilities, native, small)], best);
+    assert.deepEqual([...restoreClasses(probabilities, grid(native), small)], best);
 
     const wide = of([5, 6, 152], { 0: "background", 2: "a", 1000: "b" });
-    assert.deepEqual([...new Set(restoreClasses(oneHot(0.8), shape, wide))].sort(), [0, 1000, 2]);
-    fails(() => restoreClasses(new Float32Array(100), shape, same), "100 values", "3 classes");
+    assert.deepEqual([...new Set(restoreClasses(oneHot(0.8), grid(shape), wide))].sort(), [0, 1000, 2]);
+    fails(() => restoreClasses(new Float32Array(100), grid(shape), same), "100 values", "3 classes");
   });
 });

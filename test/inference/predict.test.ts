@@ -5,7 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { experimentSchema } from "../../src/config/index.ts";
-import type { Preprocessing } from "../../src/data/index.ts";
+import { type Preprocessing, preprocessingSchema } from "../../src/data/index.ts";
 import { ensemble, findCheckpoint, loadModel, predict, predictFile } from "../../src/inference/index.ts";
 import { initialState, stateValues, unet, writeCheckpoint } from "../../src/model/index.ts";
 import { readNifti } from "../../src/nifti/index.ts";
@@ -31,7 +31,7 @@ before(async () => {
   fs.writeFileSync(path.join(run, "results.jsonl"), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
 });
 
-const BINARY: Preprocessing = {
+const BINARY: Preprocessing = preprocessingSchema.parse({
   version: 1,
   modalities: ["a", "b"],
   cut: null,
@@ -39,7 +39,7 @@ const BINARY: Preprocessing = {
   resize: "tf-half-pixel",
   standardisation: "per-modality",
   labels: { mode: "binary", classes: { 0: "background", 1: "lesion" } },
-};
+});
 const MULTICLASS: Preprocessing = {
   ...BINARY,
   labels: { mode: "multiclass", classes: { 0: "background", 1: "edema", 3: "core" } },
