@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { parseAxisCodes } from "../nifti/index.ts";
+import { parseAxisCodes } from "./axis-codes.ts";
 
 const side = z.int().min(1);
 const shape3 = z.tuple([side, side, side]);

@@ -1,6 +1,7 @@
 /** Volumes with their axes exchanged and reversed. */
 import { DistmisError } from "../errors/index.ts";
-import { type Affine, axisDirections, parseAxisCodes, type VoxelArray } from "../nifti/index.ts";
+import { type Affine, orientationOf, type VoxelArray } from "../nifti/index.ts";
+import { type AxisDirection, parseAxisCodes } from "./axis-codes.ts";
 import type { Shape3 } from "./resize.ts";
 
 type Axis = 0 | 1 | 2;
@@ -24,7 +25,7 @@ export const NO_TURN: Turn = [
  * @throws DistmisError DATA_INVALID naming the file whose affine has no directions
  */
 export function turnTo(codes: string, { path, affine }: { path: string; affine: Affine }): Turn {
-  const source = axisDirections(affine);
+  const source = parseAxisCodes(orientationOf(affine) ?? "");
   if (source === null)
     throw new DistmisError(
       "DATA_INVALID",
@@ -32,7 +33,7 @@ export function turnTo(codes: string, { path, affine }: { path: string; affine: 
     );
   const wanted = parseAxisCodes(codes);
   if (wanted === null) throw new DistmisError("DATA_INVALID", `orientation ${codes}: expected codes such as RAS`);
-  const axisOf = ({ world, reversed }: (typeof wanted)[number]): TurnedAxis => {
+  const axisOf = ({ world, reversed }: AxisDirection): TurnedAxis => {
     const from = ([0, 1, 2] as const).find((axis) => source[axis].world === world) ?? 0;
     return { from, reversed: source[from].reversed !== reversed };
   };

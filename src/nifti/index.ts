@@ -1,7 +1,7 @@
 /** NIfTI volumes in and out: NIfTI-1 and NIfTI-2, checked before they are believed. */
 export { type Affine, affineDistance } from "./affine.ts";
 export { listNifti, niftiStem } from "./name.ts";
-export { type AxisDirection, axisCodes, axisDirections, parseAxisCodes } from "./orientation.ts";
+export { orientationOf } from "./orientation.ts";
 export { type NiftiHeader, type NiftiImage, readNifti, readNiftiHeader } from "./read.ts";
 export type { VoxelArray } from "./voxels.ts";
 export { type NiftiVolume, writeNifti } from "./write.ts";

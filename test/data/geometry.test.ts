@@ -16,7 +16,7 @@ import {
   shapeBeforeFit,
   type Volumetric,
 } from "../../src/data/index.ts";
-import { type Affine, axisCodes } from "../../src/nifti/index.ts";
+import { type Affine, orientationOf } from "../../src/nifti/index.ts";
 import { AFFINE, failure, noise, python, tempDir } from "./helpers.ts";
 
 /** A recipe as an older version wrote it, with what the test adds. */
@@ -99,7 +99,7 @@ json.dump([{"codes": "".join(o.aff2axcodes(np.array(a))), "turned": [turned(np.a
       turned: { shape: Triple; values: number[] }[];
     }[];
     for (const [index, affine] of cases.entries()) {
-      assert.equal(axisCodes(affine), expected[index]?.codes);
+      assert.equal(orientationOf(affine), expected[index]?.codes);
       for (const [at, orientation] of codes.entries()) {
         const { label: turned, shape: found } = labelOnGrid(
           volume(label, shape, affine),
@@ -113,7 +113,7 @@ json.dump([{"codes": "".join(o.aff2axcodes(np.array(a))), "turned": [turned(np.a
 
   it("refuses a singular affine and codes that are none", () => {
     const flat = AFFINE.map((row, index) => (index === 2 ? [0, 0, 0, 1] : row));
-    assert.equal(axisCodes(flat), null);
+    assert.equal(orientationOf(flat), null);
     assert.throws(
       () => preprocessLabel(volume(new Float32Array(64), [4, 4, 4], flat), recipe({ orientation: "RAS" })),
       failure("DATA_INVALID", "volume.nii", "singular", "RAS"),
