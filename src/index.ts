@@ -57,6 +57,7 @@ export {
 } from "./metrics/index.ts";
 export { packageRoot } from "./paths/index.ts";
 export { makePhantom } from "./phantom/index.ts";
+export { type NiftiFiles, type Picture, type SampleChoice, type VisualizeOptions, visualize } from "./picture/index.ts";
 export { writeTfrecords } from "./prepare/index.ts";
 export {
   createReporter,

@@ -12,6 +12,7 @@ import { predictCommand } from "./predict.ts";
 import { runCommand } from "./run.ts";
 import { tfrecordCommand } from "./tfrecord.ts";
 import { usageError } from "./usage.ts";
+import { visualizeCommand } from "./visualize.ts";
 
 // `distmis ... | head`: nobody reads any more. A command that runs for long listens itself, see signals.ts.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
@@ -31,6 +32,7 @@ try {
     // bin/distmis does it itself, as it must work before anything is installed: this line is for --help.
     .command("setup", "Set everything up, or bring it up to date; --cuda for TensorFlow's CUDA wheel")
     .command(tfrecordCommand)
+    .command(visualizeCommand)
     .command(expParallelCommand)
     .command(runCommand)
     .command(predictCommand)

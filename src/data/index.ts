@@ -41,6 +41,6 @@ export {
   shardFile,
   shardOf,
 } from "./split.ts";
-export { encodeExample } from "./tensor-example.ts";
+export { decodeExample, encodeExample, type Tensor } from "./tensor-example.ts";
 export { createTfrecord } from "./tfrecord.ts";
 export { channelsLast } from "./transpose.ts";
