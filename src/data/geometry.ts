@@ -54,6 +54,19 @@ export function shapeBeforeFit(source: Geometry, recipe: Preprocessing): [number
   return [...planGrid(source, recipe).spaced];
 }
 
+/** Edges of a voxel in mm along the axes that the volume has after `orientation`. Errors: DATA_INVALID naming the file. */
+export function turnedSpacing(source: Geometry, orientation: Preprocessing["orientation"]): [number, number, number] {
+  return turnTriple(orientation === null ? NO_TURN : turnTo(orientation, source), source.spacing);
+}
+
+/** Edges of a voxel in mm of a volume that went through the recipe. Errors: DATA_INVALID naming the file. */
+export function writtenSpacing(source: Geometry, recipe: Preprocessing): [number, number, number] {
+  const { cut, shape } = planGrid(source, recipe);
+  const [x, y, z] = turnedSpacing(source, recipe.orientation);
+  // A resize keeps the length of the volume, padding and cropping the edge of the voxel.
+  return [(x * cut[0]) / shape[0], (y * cut[1]) / shape[1], (z * cut[2]) / shape[2]];
+}
+
 function resampled(shape: Shape3, from: Shape3, to: Preprocessing["spacing"]): Shape3 {
   if (to === null) return shape;
   const side = (axis: 0 | 1 | 2): number => Math.max(1, Math.round((shape[axis] * from[axis]) / to[axis]));

@@ -1,6 +1,14 @@
 /** What networks are fed: preprocessing and its inverse, TFRecords and their info.json. */
 export { parseAxisCodes } from "./axis-codes.ts";
-export { channelsOf, checkPair, type Geometry, shapeBeforeFit, splitShape, type Volumetric } from "./geometry.ts";
+export {
+  channelsOf,
+  checkPair,
+  type Geometry,
+  shapeBeforeFit,
+  splitShape,
+  type Volumetric,
+  writtenSpacing,
+} from "./geometry.ts";
 export {
   type DatasetInfo,
   INFO_FILE,

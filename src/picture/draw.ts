@@ -5,7 +5,7 @@ import { fitText, LETTER_HEIGHT, LETTER_WIDTH, textWidth } from "./font.ts";
 import { type Layout, type LegendItem, LINE, layOut, SWATCH } from "./layout.ts";
 import { BLACK, classColour, FAINT_TEXT, type SegmentationRole, TEXT } from "./palette.ts";
 import { drawImage, drawOutline, inDash, type PanelTaps, panelTaps } from "./panel.ts";
-import { type Orientation, orientationOf, type Plane } from "./planes.ts";
+import { type Plane, planesOf } from "./planes.ts";
 import { classesOf, type PictureVolume, type Segmentation } from "./volume.ts";
 import { percentileWindow, type Window } from "./window.ts";
 
@@ -20,7 +20,7 @@ export interface ShownClass {
 export interface Drawing {
   width: number;
   height: number;
-  orientation: Orientation;
+  planes: readonly [Plane, Plane, Plane];
   /** Pixels a mm. */
   scale: number;
   /** Of each channel. */
@@ -31,12 +31,12 @@ export interface Drawing {
 }
 
 export function prepareDrawing(volume: PictureVolume): Drawing {
-  const orientation = orientationOf(volume.affine);
+  const planes = planesOf(volume.orientation);
   const windows = volume.channels.map(({ data }) => percentileWindow(data));
   const { classes, places } = shownClasses(volume);
-  const foot = footOf(volume, orientation);
-  const layout = layOut(volume, orientation, volume.channels.length, legendOf(volume, classes), foot.length);
-  const taps = orientation.planes.map((plane, index) =>
+  const foot = footOf(volume);
+  const layout = layOut(volume, planes, volume.channels.length, legendOf(volume, classes), foot.length);
+  const taps = planes.map((plane, index) =>
     // Panels of one column have one size.
     panelTaps(volume, plane, layout.rows[0]?.panels[index] ?? { x: 0, y: 0, width: 0, height: 0 }),
   );
@@ -49,7 +49,7 @@ export function prepareDrawing(volume: PictureVolume): Drawing {
   }
   for (const [row, { head, panels }] of layout.rows.entries()) {
     drawText(background, rowHead(volume.channels[row]?.name ?? "", windows[row]), head.x, head.y, TEXT);
-    for (const [index, plane] of orientation.planes.entries()) {
+    for (const [index, plane] of planes.entries()) {
       const box = panels[index];
       if (box !== undefined) drawLetters(background, box, plane);
     }
@@ -57,7 +57,7 @@ export function prepareDrawing(volume: PictureVolume): Drawing {
 
   const frame = (position: Shape3): Canvas => {
     const canvas = { ...background, pixels: background.pixels.slice() };
-    for (const [index, plane] of orientation.planes.entries()) {
+    for (const [index, plane] of planes.entries()) {
       const { axis } = plane.through;
       const start = position[axis] * volume.strides[axis];
       const tap = taps[index];
@@ -78,7 +78,7 @@ export function prepareDrawing(volume: PictureVolume): Drawing {
     return canvas;
   };
   const { width, height, scale } = layout;
-  return { width, height, orientation, scale, windows, classes, frame };
+  return { width, height, planes, scale, windows, classes, frame };
 }
 
 /**
@@ -176,10 +176,10 @@ function rowHead(name: string, window: Window | undefined): string {
   return window === undefined ? name : `${name}  ${short(window.low)} to ${short(window.high)}`;
 }
 
-function footOf({ spacing, shape }: PictureVolume, { code }: Orientation): [string, string] {
+function footOf({ spacing, shape, orientation }: PictureVolume): [string, string] {
   const edges = spacing.map((edge) => String(Number(edge.toPrecision(3)))).join(" x ");
   const size = `${shape.join(" x ")} voxels of ${edges} mm`;
-  return code === null
+  return orientation === null
     ? [size, "orientation unknown: voxel axes as stored"]
-    : [`${size}, stored ${code}`, "radiological: the patient's right is on the left"];
+    : [`${size}, stored ${orientation}`, "radiological: the patient's right is on the left"];
 }

@@ -2,7 +2,7 @@
 import type { Shape3 } from "../data/index.ts";
 import type { Box } from "./canvas.ts";
 import { LETTER_HEIGHT, LETTER_WIDTH, textWidth } from "./font.ts";
-import type { Orientation, Plane } from "./planes.ts";
+import type { Plane } from "./planes.ts";
 import type { PictureVolume } from "./volume.ts";
 
 /** A small volume is enlarged by the largest whole number for which the panels fit into this, in pixels. */
@@ -16,6 +16,8 @@ export const LINE = LETTER_HEIGHT + 5;
 /** Beside each panel, for its letter. */
 const SIDE = 2 * LETTER_WIDTH + 6;
 const LEAST_COLUMN = 17 * LETTER_WIDTH;
+
+type Planes = readonly [Plane, Plane, Plane];
 
 export interface LegendItem {
   text: string;
@@ -42,7 +44,7 @@ export const SWATCH = 18;
 
 export function layOut(
   volume: Pick<PictureVolume, "shape" | "spacing">,
-  { planes }: Orientation,
+  planes: Planes,
   rows: number,
   legend: readonly (readonly LegendItem[])[],
   footLines: number,
@@ -99,8 +101,6 @@ export function layOut(
     foot: { x: MARGIN, y, width: inner },
   };
 }
-
-type Planes = readonly [Plane, Plane, Plane];
 
 /** Millimetres of a volume's side. */
 function extent({ shape, spacing }: { shape: Shape3; spacing: Shape3 }, axis: 0 | 1 | 2): number {

@@ -1,6 +1,6 @@
 import { checkPair, splitShape } from "../data/index.ts";
-import { type NiftiImage, niftiStem, readNifti, readNiftiHeader } from "../nifti/index.ts";
-import { type Names, namesFor } from "./names.ts";
+import { type NiftiImage, niftiStem, orientationOf, readNifti, readNiftiHeader } from "../nifti/index.ts";
+import { namesFor } from "./names.ts";
 import { segmentationOf } from "./segmentation.ts";
 import type { PictureVolume, Segmentation } from "./volume.ts";
 
@@ -18,11 +18,11 @@ export interface NiftiFiles {
  * Errors: as readNifti; DATA_INVALID naming both files if they lie on different grids, or naming one that has more than four axes
  * or values that are no classes.
  */
-export async function loadNifti({ image, label, prediction }: NiftiFiles, names?: Names): Promise<PictureVolume> {
+export async function loadNifti({ image, label, prediction }: NiftiFiles): Promise<PictureVolume> {
   const header = await readNiftiHeader(image);
   const { spatial, channels } = splitShape(header);
   for (const other of [label, prediction]) if (other !== undefined) checkPair(header, await readNiftiHeader(other));
-  const { modalities, classes } = names ?? (await namesFor(image));
+  const { modalities, classes } = await namesFor(image);
 
   const segmentation = async (path: string | undefined): Promise<Segmentation | null> =>
     path === undefined ? null : segmentationOf(await readNifti(path), classes);
@@ -38,7 +38,7 @@ export async function loadNifti({ image, label, prediction }: NiftiFiles, names?
     shape: spatial,
     strides: [1, spatial[0], spatial[0] * spatial[1]],
     spacing,
-    affine,
+    orientation: orientationOf(affine),
     channels: Array.from({ length: shown }, (_, channel) => ({
       name:
         modalities.length === channels ? (modalities[channel] ?? "") : channels === 1 ? "image" : `channel ${channel}`,

@@ -1,22 +1,22 @@
+import { access } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import {
   classValues,
   type DatasetInfo,
   decodeExample,
-  type Preprocessing,
   readInfo,
   type Shape3,
   type Split,
-  shapeAfterCut,
   type Tensor,
+  writtenSpacing,
 } from "../data/index.ts";
-import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
-import { type NiftiHeader, niftiStem, readNiftiHeader } from "../nifti/index.ts";
+import { DistmisError, messageOf } from "../errors/index.ts";
+import { niftiStem, orientationOf, readNiftiHeader } from "../nifti/index.ts";
 import { loadNifti } from "./load-nifti.ts";
 import type { Names } from "./names.ts";
 import { recordAt, type SampleRecord } from "./record-at.ts";
 import { segmentationOf } from "./segmentation.ts";
-import { merged, type PictureVolume } from "./volume.ts";
+import { merged, mergedVolume, type PictureVolume } from "./volume.ts";
 
 export interface SampleChoice {
   datasetDir: string;
@@ -52,7 +52,6 @@ export async function loadSample(choice: SampleChoice): Promise<PictureVolume> {
   const title = (name: string | null): string => `${set}: sample ${place}${name === null ? "" : `, ${name}`}`;
   const stem = `${set}_sample_${split === undefined ? "" : `${split}_`}${sample}`;
   const source = sourceOf(info, record);
-  const names = namesOf(info);
 
   if (prediction !== undefined) {
     if (source === null) {
@@ -61,41 +60,39 @@ export async function loadSample(choice: SampleChoice): Promise<PictureVolume> {
         `--prediction ${prediction}: the info.json of ${datasetDir} doesn't name the files that its samples were made from; give them instead: distmis visualize IMAGE --label FILE --prediction FILE`,
       );
     }
-    const volume = await loadNifti({ ...source, prediction }, names).catch((error: unknown) => {
-      if (!(error instanceof DistmisError && hasErrno(error.cause, "ENOENT")) || error.message.includes(prediction))
-        throw error;
-      throw new DistmisError(
-        "FILE_UNUSABLE",
-        `${error.message}; the sample was made from it, and the prediction lies on its grid`,
-        { cause: error },
-      );
-    });
-    const binary = info.distmis?.preprocessing.labels.mode === "binary";
-    return {
-      ...volume,
-      truth: volume.truth && binary ? merged(volume.truth) : volume.truth,
-      title: title(volume.stem),
-      stem,
-    };
+    for (const file of [source.image, source.label]) await checkThere(file, sample);
+    const volume = await loadNifti({ ...source, prediction });
+    const drawn = info.distmis?.preprocessing.labels.mode === "binary" ? mergedVolume(volume) : volume;
+    return { ...drawn, title: title(volume.stem), stem };
   }
 
-  const { header, note } = await headerOf(source);
+  const { modalities, classes } = namesOf(info);
   const voxels = x * y * z;
   return {
     title: title(source && niftiStem(source.image)),
     stem,
     shape: [x, y, z],
     strides: [y * z, z, 1],
-    spacing: spacingOf(header, info.distmis?.preprocessing, [x, y, z]),
-    affine: header?.affine ?? null,
+    ...(await lieOf(info, source)),
     channels: Array.from({ length: img.shape[0] ?? 0 }, (_, channel) => ({
-      name: names.modalities[channel] ?? `channel ${channel}`,
+      name: modalities[channel] ?? `channel ${channel}`,
       data: img.data.subarray(channel * voxels, (channel + 1) * voxels),
     })),
-    truth: segmentationOf({ path: record.place, shape: [x, y, z], data: valuesOf(label.data, info) }, names.classes),
+    truth: segmentationOf({ path: record.place, shape: [x, y, z], data: valuesOf(label.data, info) }, classes),
     prediction: null,
-    notes: note === null ? [] : [note],
   };
+}
+
+async function checkThere(file: string, sample: number): Promise<void> {
+  try {
+    await access(file);
+  } catch (error) {
+    throw new DistmisError(
+      "FILE_UNUSABLE",
+      `${file}: can't be read, but sample ${sample} was made from it and the prediction lies on its grid: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
 }
 
 function decode({ place, data }: SampleRecord): { img: Tensor; label: Tensor } {
@@ -128,7 +125,7 @@ function namesOf({ distmis }: DatasetInfo): Names {
   const classes = new Map(Object.entries(distmis.classes).map(([value, name]) => [Number(value), name]));
   const binary = distmis.preprocessing.labels.mode === "binary";
   return {
-    modalities: distmis.modalities,
+    modalities: distmis.preprocessing.modalities,
     classes: binary ? merged({ values: new Uint16Array(), names: classes }).names : classes,
   };
 }
@@ -140,22 +137,29 @@ function valuesOf(target: Float32Array, { distmis }: DatasetInfo): Float32Array 
   return target.map((place) => values[place] ?? place);
 }
 
-async function headerOf(
-  source: { image: string } | null,
-): Promise<{ header: NiftiHeader | null; note: string | null }> {
-  const unknown = "spacing and orientation are unknown: voxels are drawn as cubes, axes as stored";
-  if (source === null) return { header: null, note: `info.json names no sources, so that ${unknown}` };
-  try {
-    return { header: await readNiftiHeader(source.image), note: null };
-  } catch (error) {
-    return { header: null, note: `${messageOf(error)}; ${unknown}` };
-  }
+interface Lie {
+  spacing: Shape3;
+  orientation: string | null;
+  notes: string[];
 }
 
-/** A record's voxels divide the source's extent after the cut. */
-function spacingOf(header: NiftiHeader | null, recipe: Preprocessing | undefined, shape: Shape3): Shape3 {
-  if (header === null || recipe === undefined) return [1, 1, 1];
-  const cut = shapeAfterCut(header.shape, recipe.cut);
-  const edge = (axis: 0 | 1 | 2): number => (header.spacing[axis] * cut[axis]) / shape[axis];
-  return [edge(0), edge(1), edge(2)];
+/** How a record's voxels lie in the patient: from the header of its source, as far as that is there. */
+async function lieOf(info: DatasetInfo, source: { image: string } | null): Promise<Lie> {
+  const recipe = info.distmis?.preprocessing;
+  const orientation = recipe?.orientation ?? null;
+  const unknown = (why: string): Lie => {
+    const what = orientation === null ? "spacing and orientation are unknown" : "the spacing is unknown";
+    return { spacing: [1, 1, 1], orientation, notes: [`${why}: ${what}, voxels are drawn as cubes`] };
+  };
+  if (recipe === undefined || source === null) return unknown("info.json names no sources");
+  try {
+    const header = await readNiftiHeader(source.image);
+    return {
+      spacing: writtenSpacing(header, recipe),
+      orientation: orientation ?? orientationOf(header.affine),
+      notes: [],
+    };
+  } catch (error) {
+    return unknown(messageOf(error));
+  }
 }

@@ -2,7 +2,7 @@
 
 import type { Shape3 } from "../data/index.ts";
 import { DistmisError } from "../errors/index.ts";
-import type { Orientation } from "./planes.ts";
+import type { Plane } from "./planes.ts";
 import type { PictureVolume } from "./volume.ts";
 
 const AXES = [0, 1, 2] as const;
@@ -11,7 +11,7 @@ const AXES = [0, 1, 2] as const;
  * Positions of `frames` frames that go through all three axes together, each from its first slice to its last: upwards, to the front
  * and to the patient's left.
  */
-export function journey(shape: Shape3, { planes }: Orientation, frames: number): Shape3[] {
+export function journey(shape: Shape3, planes: readonly Plane[], frames: number): Shape3[] {
   return Array.from({ length: frames }, (_, frame) => {
     const position: [number, number, number] = [0, 0, 0];
     for (const { through } of planes) {

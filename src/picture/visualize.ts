@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { extname, resolve } from "node:path";
 import writeFileAtomic from "write-file-atomic";
 import type { Shape3 } from "../data/index.ts";
-import { DistmisError, messageOf } from "../errors/index.ts";
+import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
 import type { Canvas } from "./canvas.ts";
 import { type Drawing, prepareDrawing } from "./draw.ts";
 import { encodeGif, encodePng } from "./encode.ts";
@@ -10,7 +10,7 @@ import { loadNifti, type NiftiFiles } from "./load-nifti.ts";
 import { loadSample, type SampleChoice } from "./load-sample.ts";
 import { hex, type SegmentationRole } from "./palette.ts";
 import { checkPosition, journey, richestPosition } from "./positions.ts";
-import { merged, type PictureVolume, type Segmentation } from "./volume.ts";
+import { mergedVolume, type PictureVolume } from "./volume.ts";
 import type { Window } from "./window.ts";
 
 /** What to draw: NIfTI files, or a sample of a data set of TFRecords. */
@@ -76,7 +76,7 @@ export async function visualize(options: VisualizeOptions): Promise<Picture> {
   const drawing = prepareDrawing(volume);
   const still = stillPosition(volume, slice);
   const count = frames ?? Math.min(MOST_FRAMES_BY_ITSELF, Math.max(...volume.shape));
-  const positions = still === null ? journey(volume.shape, drawing.orientation, count) : [still];
+  const positions = still === null ? journey(volume.shape, drawing.planes, count) : [still];
   const file = resolve(options.output ?? defaultName(volume, still));
   const bytes = still === null ? encodeGif(drawn(drawing, positions), delayMs) : encodePng(drawing.frame(still));
   const replaced = await stat(file).then(
@@ -84,9 +84,11 @@ export async function visualize(options: VisualizeOptions): Promise<Picture> {
     () => false,
   );
   await writeFileAtomic(file, Buffer.from(bytes)).catch((error: unknown) => {
+    if (hasErrno(error, "ENOENT"))
+      throw new DistmisError("FILE_UNUSABLE", `${file}: its folder does not exist; make it first`, { cause: error });
     throw new DistmisError("FILE_UNUSABLE", `${file}: can't be written: ${messageOf(error)}`, { cause: error });
   });
-  const { orientation, windows, classes, width, height, scale } = drawing;
+  const { windows, classes, width, height, scale } = drawing;
   return {
     file,
     replaced,
@@ -98,8 +100,8 @@ export async function visualize(options: VisualizeOptions): Promise<Picture> {
     positions,
     shape: volume.shape,
     spacing_mm: volume.spacing,
-    orientation: orientation.code,
-    convention: orientation.code === null ? "as stored" : "radiological",
+    orientation: volume.orientation,
+    convention: volume.orientation === null ? "as stored" : "radiological",
     pixels_per_mm: scale,
     modalities: volume.channels.map(({ name }, row) => ({ name, ...(windows[row] ?? { low: 0, high: 1 }) })),
     labels: classes.map(({ role, value, name, colour }) => ({ of: role, value, name, colour: hex(colour) })),
@@ -115,11 +117,6 @@ function stillPosition(volume: PictureVolume, slice: Shape3 | "auto" | undefined
 /** One frame at a time, as a long animation of a large volume takes much memory. */
 function* drawn({ frame }: Drawing, positions: readonly Shape3[]): Generator<Canvas, void, undefined> {
   for (const position of positions) yield frame(position);
-}
-
-function mergedVolume(volume: PictureVolume): PictureVolume {
-  const one = (segmentation: Segmentation | null): Segmentation | null => segmentation && merged(segmentation);
-  return { ...volume, truth: one(volume.truth), prediction: one(volume.prediction) };
 }
 
 function defaultName({ stem, prediction }: PictureVolume, still: Shape3 | null): string {

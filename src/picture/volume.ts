@@ -1,5 +1,5 @@
 import type { Shape3 } from "../data/index.ts";
-import type { Affine, VoxelArray } from "../nifti/index.ts";
+import type { VoxelArray } from "../nifti/index.ts";
 
 /** A volume to draw, from whatever file. */
 export interface PictureVolume {
@@ -13,8 +13,8 @@ export interface PictureVolume {
   strides: Shape3;
   /** Edges of a voxel in mm. */
   spacing: Shape3;
-  /** Null if it isn't known how the patient lies in the voxels. */
-  affine: Affine | null;
+  /** Where the voxel axes run to, such as "LAS" (nibabel's aff2axcodes); null if that isn't known. */
+  orientation: string | null;
   channels: { name: string; data: VoxelArray }[];
   truth: Segmentation | null;
   prediction: Segmentation | null;
@@ -41,4 +41,9 @@ export function merged({ values, names }: Segmentation): Segmentation {
   const foreground = [...names].filter(([value]) => value > 0);
   const name = foreground.length === 1 ? (foreground[0]?.[1] ?? "foreground") : "foreground";
   return { values: values.map((value) => (value > 0 ? 1 : 0)), names: new Map([[1, name]]) };
+}
+
+export function mergedVolume(volume: PictureVolume): PictureVolume {
+  const one = (segmentation: Segmentation | null): Segmentation | null => segmentation && merged(segmentation);
+  return { ...volume, truth: one(volume.truth), prediction: one(volume.prediction) };
 }
