@@ -25,6 +25,8 @@ export interface Drawing {
   scale: number;
   /** Of each channel. */
   windows: Window[];
+  /** Of each channel: the axial, the coronal and the sagittal plane. */
+  panels: Box[][];
   classes: ShownClass[];
   /** The planes through one voxel. */
   frame(position: Shape3): Canvas;
@@ -78,7 +80,7 @@ export function prepareDrawing(volume: PictureVolume): Drawing {
     return canvas;
   };
   const { width, height, scale } = layout;
-  return { width, height, planes, scale, windows, classes, frame };
+  return { width, height, planes, scale, windows, panels: layout.rows.map(({ panels }) => panels), classes, frame };
 }
 
 /**

@@ -14,7 +14,7 @@ const MARGIN = 10;
 /** Of a line of text. */
 export const LINE = LETTER_HEIGHT + 5;
 /** Beside each panel, for its letter. */
-const SIDE = 2 * LETTER_WIDTH + 6;
+const SIDE = 2 * LETTER_WIDTH + 10;
 const LEAST_COLUMN = 17 * LETTER_WIDTH;
 
 type Planes = readonly [Plane, Plane, Plane];

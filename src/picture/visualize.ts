@@ -3,7 +3,7 @@ import { extname, resolve } from "node:path";
 import writeFileAtomic from "write-file-atomic";
 import type { Shape3 } from "../data/index.ts";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
-import type { Canvas } from "./canvas.ts";
+import type { Box, Canvas } from "./canvas.ts";
 import { type Drawing, prepareDrawing } from "./draw.ts";
 import { encodeGif, encodePng } from "./encode.ts";
 import { loadNifti, type NiftiFiles } from "./load-nifti.ts";
@@ -51,6 +51,8 @@ export interface Picture {
   pixels_per_mm: number;
   /** Each row, from the top: the values that are drawn black and white. */
   modalities: ({ name: string } & Window)[];
+  /** Of each row: where the axial, the coronal and the sagittal plane lie in the picture. */
+  panels: Box[][];
   /** What is outlined, in "#rrggbb". */
   labels: { of: SegmentationRole; value: number; name: string; colour: string }[];
   /** What a person should know, one sentence each. */
@@ -88,7 +90,7 @@ export async function visualize(options: VisualizeOptions): Promise<Picture> {
       throw new DistmisError("FILE_UNUSABLE", `${file}: its folder does not exist; make it first`, { cause: error });
     throw new DistmisError("FILE_UNUSABLE", `${file}: can't be written: ${messageOf(error)}`, { cause: error });
   });
-  const { windows, classes, width, height, scale } = drawing;
+  const { windows, panels, classes, width, height, scale } = drawing;
   return {
     file,
     replaced,
@@ -104,6 +106,7 @@ export async function visualize(options: VisualizeOptions): Promise<Picture> {
     convention: volume.orientation === null ? "as stored" : "radiological",
     pixels_per_mm: scale,
     modalities: volume.channels.map(({ name }, row) => ({ name, ...(windows[row] ?? { low: 0, high: 1 }) })),
+    panels,
     labels: classes.map(({ role, value, name, colour }) => ({ of: role, value, name, colour: hex(colour) })),
     notes: volume.notes,
   };
