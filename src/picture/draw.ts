@@ -37,7 +37,14 @@ export function prepareDrawing(volume: PictureVolume): Drawing {
   const windows = volume.channels.map(({ data }) => percentileWindow(data));
   const { classes, places } = shownClasses(volume);
   const foot = footOf(volume);
-  const layout = layOut(volume, planes, volume.channels.length, legendOf(volume, classes), foot.length);
+  const spacing = volume.spacing ?? ([1, 1, 1] as const);
+  const layout = layOut(
+    { shape: volume.shape, spacing },
+    planes,
+    volume.channels.length,
+    legendOf(volume, classes),
+    foot.length,
+  );
   const taps = planes.map((plane, index) =>
     // Panels of one column have one size.
     panelTaps(volume, plane, layout.rows[0]?.panels[index] ?? { x: 0, y: 0, width: 0, height: 0 }),
@@ -62,14 +69,9 @@ export function prepareDrawing(volume: PictureVolume): Drawing {
     for (const [index, plane] of planes.entries()) {
       const { axis } = plane.through;
       const start = position[axis] * volume.strides[axis];
-      const tap = taps[index];
-      const head = layout.heads[index];
+      const [tap, head] = [taps[index], layout.heads[index]];
       if (tap === undefined || head === undefined) continue;
-      const text = `${plane.name}  ${"xyz"[axis]} ${position[axis]}`;
-      // Over the middle of its panel.
-      const box = layout.rows[0]?.panels[index];
-      const middle = (box?.x ?? 0) + Math.floor(((box?.width ?? 0) - textWidth(text)) / 2);
-      drawText(canvas, text, Math.max(head.x, middle), head.y, TEXT);
+      drawCentred(canvas, `${plane.name}  ${"xyz"[axis]} ${position[axis]}`, head.middle, head.y, TEXT);
       for (const [row, { panels }] of layout.rows.entries()) {
         const [panel, channel, window] = [panels[index], volume.channels[row], windows[row]];
         if (panel === undefined || channel === undefined || window === undefined) continue;
@@ -163,14 +165,17 @@ function drawLegend(canvas: Canvas, { legend, width }: Layout): void {
   }
 }
 
-function drawLetters(canvas: Canvas, box: Box, { letters }: Plane): void {
+function drawCentred(canvas: Canvas, text: string, middle: number, y: number, colour: number): void {
+  drawText(canvas, text, middle - Math.ceil(textWidth(text) / 2), y, colour);
+}
+
+function drawLetters(canvas: Canvas, { x, y, width, height }: Box, { letters }: Plane): void {
   const gap = 4;
-  const middle = (text: string): number => box.x + Math.floor((box.width - textWidth(text)) / 2);
-  const half = box.y + Math.floor((box.height - LETTER_HEIGHT) / 2);
-  drawText(canvas, letters.left, box.x - gap - textWidth(letters.left), half, FAINT_TEXT);
-  drawText(canvas, letters.right, box.x + box.width + gap, half, FAINT_TEXT);
-  drawText(canvas, letters.top, middle(letters.top), box.y - gap - LETTER_HEIGHT + 1, FAINT_TEXT);
-  drawText(canvas, letters.bottom, middle(letters.bottom), box.y + box.height + gap, FAINT_TEXT);
+  const [middle, half] = [x + Math.floor(width / 2), y + Math.floor((height - LETTER_HEIGHT) / 2)];
+  drawText(canvas, letters.left, x - gap - textWidth(letters.left), half, FAINT_TEXT);
+  drawText(canvas, letters.right, x + width + gap, half, FAINT_TEXT);
+  drawCentred(canvas, letters.top, middle, y - gap - LETTER_HEIGHT + 1, FAINT_TEXT);
+  drawCentred(canvas, letters.bottom, middle, y + height + gap, FAINT_TEXT);
 }
 
 function rowHead(name: string, window: Window | undefined): string {
@@ -179,8 +184,8 @@ function rowHead(name: string, window: Window | undefined): string {
 }
 
 function footOf({ spacing, shape, orientation }: PictureVolume): [string, string] {
-  const edges = spacing.map((edge) => String(Number(edge.toPrecision(3)))).join(" x ");
-  const size = `${shape.join(" x ")} voxels of ${edges} mm`;
+  const edges = spacing?.map((edge) => String(Number(edge.toPrecision(3)))).join(" x ");
+  const size = `${shape.join(" x ")} voxels${edges === undefined ? ", spacing unknown" : ` of ${edges} mm`}`;
   return orientation === null
     ? [size, "orientation unknown: voxel axes as stored"]
     : [`${size}, stored ${orientation}`, "radiological: the patient's right is on the left"];

@@ -3,7 +3,6 @@ import type { Shape3 } from "../data/index.ts";
 import type { Box } from "./canvas.ts";
 import { LETTER_HEIGHT, LETTER_WIDTH, textWidth } from "./font.ts";
 import type { Plane } from "./planes.ts";
-import type { PictureVolume } from "./volume.ts";
 
 /** A small volume is enlarged by the largest whole number for which the panels fit into this, in pixels. */
 const WANTED = { width: 640, height: 900 };
@@ -13,9 +12,16 @@ const MOST = { width: 1800, height: 6000 };
 const MARGIN = 10;
 /** Of a line of text. */
 export const LINE = LETTER_HEIGHT + 5;
+const HALF_LINE = Math.floor(LINE / 2);
 /** Beside each panel, for its letter. */
 const SIDE = 2 * LETTER_WIDTH + 10;
 const LEAST_COLUMN = 17 * LETTER_WIDTH;
+
+interface Extents {
+  shape: Shape3;
+  /** Edges of a voxel in mm. */
+  spacing: Shape3;
+}
 
 type Planes = readonly [Plane, Plane, Plane];
 
@@ -33,8 +39,8 @@ export interface Layout {
   scale: number;
   title: { x: number; y: number; width: number };
   legend: (LegendItem & { x: number; y: number })[];
-  /** Head of each plane's column. */
-  heads: { x: number; y: number }[];
+  /** Of each plane's column: the middle of its heading, and the upper edge. */
+  heads: { middle: number; y: number }[];
   rows: { head: { x: number; y: number }; panels: Box[] }[];
   foot: { x: number; y: number; width: number };
 }
@@ -43,7 +49,7 @@ export interface Layout {
 export const SWATCH = 18;
 
 export function layOut(
-  volume: Pick<PictureVolume, "shape" | "spacing">,
+  volume: Extents,
   planes: Planes,
   rows: number,
   legend: readonly (readonly LegendItem[])[],
@@ -73,9 +79,8 @@ export function layOut(
     }
     y += LINE;
   }
-  y += LINE / 2;
-  const head = Math.floor(y);
-  y = head + LINE + Math.floor(LINE / 2);
+  const head = y + HALF_LINE;
+  y = head + LINE + HALF_LINE;
   const tallest = Math.max(...size.map(({ height }) => height));
   const placedRows = Array.from({ length: rows }, () => {
     const row = {
@@ -87,7 +92,8 @@ export function layOut(
         ...panel,
       })),
     };
-    y += tallest + 3 * LINE + LINE;
+    // And above that of its lower ones and a gap.
+    y += tallest + 4 * LINE;
     return row;
   });
   return {
@@ -96,31 +102,27 @@ export function layOut(
     scale,
     title,
     legend: placed,
-    heads: starts.map((x) => ({ x, y: head })),
+    heads: columns.map((column, index) => ({ middle: (starts[index] ?? 0) + Math.floor(column / 2), y: head })),
     rows: placedRows,
     foot: { x: MARGIN, y, width: inner },
   };
 }
 
 /** Millimetres of a volume's side. */
-function extent({ shape, spacing }: { shape: Shape3; spacing: Shape3 }, axis: 0 | 1 | 2): number {
+function extent({ shape, spacing }: Extents, axis: 0 | 1 | 2): number {
   return shape[axis] * spacing[axis];
 }
 
 /** Whole pixels for the shortest edge of a voxel where there is room. */
-function scaleOf(volume: Pick<PictureVolume, "shape" | "spacing">, planes: Planes, rows: number): number {
+function scaleOf(volume: Extents, planes: Planes, rows: number): number {
   const width = sum(planes.map(({ right }) => extent(volume, right.axis)));
   const height = rows * Math.max(...planes.map(({ down }) => extent(volume, down.axis)));
   const edge = Math.min(...volume.spacing);
-  const factor = Math.floor(Math.min(WANTED.width / width, WANTED.height / height) / (1 / edge));
+  const factor = Math.floor(Math.min(WANTED.width / width, WANTED.height / height) * edge);
   return Math.min(Math.max(1, factor) / edge, MOST.width / width, MOST.height / height);
 }
 
-function panelSizes(
-  volume: Pick<PictureVolume, "shape" | "spacing">,
-  planes: Planes,
-  scale: number,
-): { width: number; height: number }[] {
+function panelSizes(volume: Extents, planes: Planes, scale: number): { width: number; height: number }[] {
   const pixels = (axis: 0 | 1 | 2): number => Math.max(1, Math.round(extent(volume, axis) * scale));
   return planes.map(({ right, down }) => ({ width: pixels(right.axis), height: pixels(down.axis) }));
 }

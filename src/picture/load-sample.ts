@@ -137,11 +137,7 @@ function valuesOf(target: Float32Array, { distmis }: DatasetInfo): Float32Array 
   return target.map((place) => values[place] ?? place);
 }
 
-interface Lie {
-  spacing: Shape3;
-  orientation: string | null;
-  notes: string[];
-}
+type Lie = Pick<PictureVolume, "spacing" | "orientation" | "notes">;
 
 /** How a record's voxels lie in the patient: from the header of its source, as far as that is there. */
 async function lieOf(info: DatasetInfo, source: { image: string } | null): Promise<Lie> {
@@ -149,7 +145,7 @@ async function lieOf(info: DatasetInfo, source: { image: string } | null): Promi
   const orientation = recipe?.orientation ?? null;
   const unknown = (why: string): Lie => {
     const what = orientation === null ? "spacing and orientation are unknown" : "the spacing is unknown";
-    return { spacing: [1, 1, 1], orientation, notes: [`${why}: ${what}, voxels are drawn as cubes`] };
+    return { spacing: null, orientation, notes: [`${why}: ${what}, voxels are drawn as cubes`] };
   };
   if (recipe === undefined || source === null) return unknown("info.json names no sources");
   try {

@@ -44,7 +44,8 @@ export interface Picture {
   positions: Shape3[];
   /** X, Y, Z of the volume. */
   shape: Shape3;
-  spacing_mm: Shape3;
+  /** Edges of a voxel; null if they aren't known: then voxels are drawn as cubes of 1 mm. */
+  spacing_mm: Shape3 | null;
   /** Where the voxel axes run to, such as "LAS"; null if it isn't known. */
   orientation: string | null;
   convention: "radiological" | "as stored";

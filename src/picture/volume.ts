@@ -11,8 +11,8 @@ export interface PictureVolume {
   shape: Shape3;
   /** Steps in the arrays from a voxel to its neighbour along x, y, z: NIfTI and TFRecords run in opposite orders. */
   strides: Shape3;
-  /** Edges of a voxel in mm. */
-  spacing: Shape3;
+  /** Edges of a voxel in mm; null if they aren't known: then voxels are drawn as cubes of 1 mm. */
+  spacing: Shape3 | null;
   /** Where the voxel axes run to, such as "LAS" (nibabel's aff2axcodes); null if that isn't known. */
   orientation: string | null;
   channels: { name: string; data: VoxelArray }[];
