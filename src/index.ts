@@ -45,7 +45,7 @@ export {
   type TrialStarted,
   type TrialSummary,
 } from "./experiment/index.ts";
-export { findCheckpoint, type PredictOptions, predict } from "./inference/index.ts";
+export { findCheckpoint, type Prediction, type PredictOptions, predict } from "./inference/index.ts";
 export {
   type CaseScores,
   type EvaluateOptions,

@@ -1,6 +1,7 @@
 import { SingleBar } from "cli-progress";
 
 export interface ProgressLine {
+  /** `done` may have a fraction: the part of what is being worked on. */
   update(done: number, total: number): void;
   stop(): void;
 }
@@ -23,13 +24,13 @@ export function progressLine(what: string, unit: string): ProgressLine {
       }
       if (bar === null) {
         bar = new SingleBar({
-          format: `${what} [{bar}] {value}/{total} ${unit}, {eta_formatted} left`,
+          format: `${what} [{bar}] {whole}/{total} ${unit}, {eta_formatted} left`,
           hideCursor: true,
           stream,
         });
-        bar.start(total, done);
+        bar.start(total, done, { whole: Math.floor(done) });
       }
-      bar.update(done);
+      bar.update(done, { whole: Math.floor(done) });
     },
     stop() {
       bar?.stop();

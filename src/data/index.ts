@@ -37,7 +37,7 @@ export {
   shapeAfterCut,
 } from "./recipe.ts";
 export type { Shape3 } from "./resize.ts";
-export { restoreClasses, restoreLabel, restoreProbabilities } from "./restore.ts";
+export { type Restored, restoreProbabilities, restoreSegmentation } from "./restore.ts";
 export {
   assignSplits,
   DEFAULT_SPLIT,
@@ -51,4 +51,3 @@ export {
 } from "./split.ts";
 export { decodeExample, encodeExample, type Tensor } from "./tensor-example.ts";
 export { createTfrecord } from "./tfrecord.ts";
-export { channelsLast } from "./transpose.ts";

@@ -1,15 +1,28 @@
 /** Models that vote: one is an ensemble of itself. */
 import { isDeepStrictEqual } from "node:util";
-import { classValues, type Preprocessing } from "../data/index.ts";
+import { classValues, type PreprocessedImage, type Preprocessing, type Shape3 } from "../data/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import type { Model } from "./model.ts";
+import { addProbabilities, countWindows } from "./windows.ts";
+
+export interface WindowOptions {
+  /** Share of a window by which neighbours overlap at the least, from 0 to below 1; default 0.5, nnU-Net's. */
+  overlap?: number;
+  onWindow?: (done: number, total: number) => void;
+  /** Looked at between two windows. */
+  signal?: AbortSignal;
+}
 
 /** At least one model, all with the same input and the same classes. The models stay their owner's to dispose of. */
 export interface Ensemble {
   /** Of each of the models. */
   readonly recipe: Preprocessing;
-  /** Mean of the models' probabilities, see Model. */
-  probabilities(image: Float32Array, shape: readonly [number, number, number, number]): Float32Array;
+  /**
+   * Mean of the models' probabilities of a preprocessed image, of any size: (X, Y, Z) of binary models, z running fastest, or (X, Y, Z, K)
+   * of multi-class ones, K running fastest. Each model sees windows of the shape that it was trained on.
+   * @throws DistmisError INTERRUPTED when the signal fires
+   */
+  probabilities(image: Pick<PreprocessedImage, "image" | "shape">, options?: WindowOptions): Promise<Float32Array>;
 }
 
 /**
@@ -35,16 +48,28 @@ export function ensemble(models: readonly Model[]): Ensemble {
   }
   return {
     recipe,
-    probabilities: (image, shape) => {
-      const mean = first.probabilities(image, shape);
-      for (const other of others) {
-        const theirs = other.probabilities(image, shape);
-        for (let at = 0; at < mean.length; at++) mean[at] = (mean[at] ?? 0) + (theirs[at] ?? 0);
+    probabilities: async ({ image, shape }, { overlap = 0.5, onWindow, signal } = {}) => {
+      const [, x, y, z] = shape;
+      const windows = models.map((model) => windowOf(model, recipe));
+      const total = windows.reduce((sum, window) => sum + countWindows([x, y, z], window, overlap), 0);
+      let done = 0;
+      const count = (): void => {
+        onWindow?.(++done, total);
+        if (signal?.aborted) throw new DistmisError("INTERRUPTED", "stopped by the user");
+      };
+      const mean = new Float32Array(x * y * z * first.facts.outputs);
+      for (const [index, { probabilities }] of models.entries()) {
+        const window = windows[index] ?? recipe.shape;
+        await addProbabilities(probabilities, { image, shape }, window, overlap, 1 / models.length, mean, count);
       }
-      if (others.length > 0) for (let at = 0; at < mean.length; at++) mean[at] = (mean[at] ?? 0) / models.length;
       return mean;
     },
   };
+}
+
+/** What a step of its training saw: both are divisible by 2^depth, or it couldn't have been trained. */
+function windowOf({ facts }: Model, recipe: Preprocessing): Shape3 {
+  return facts.train.augmentation?.crop?.shape ?? recipe.shape;
 }
 
 function recipeOf({ file, facts, preprocessing }: Model): Preprocessing {

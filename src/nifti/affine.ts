@@ -5,8 +5,23 @@ import type { NiftiLayout } from "./layout.ts";
 /** Voxel indices (i, j, k, 1) to world coordinates (x to the right, y to the front, z up), row by row, 4 x 4. */
 export type Affine = number[][];
 
+/** The fields of a header that say where its voxels lie, for a file that lies on the same grid. */
+export interface StoredGrid {
+  qformCode: number;
+  sformCode: number;
+  /** Units of space and time, as xyzt_units. */
+  units: number;
+  /** qfac, then the edges of a voxel: pixdim[0] to pixdim[3]. */
+  pixdim: number[];
+  /** quatern_b, _c, _d, then qoffset_x, _y, _z. */
+  qform: number[];
+  /** srow_x, srow_y, srow_z. */
+  sform: number[];
+}
+
 export interface NiftiGeometry {
   affine: Affine;
+  stored: StoredGrid;
   /** Which header field the affine comes from. */
   affineSource: "sform" | "qform" | "pixdim";
   /** Length of a voxel's x, y, z edges in mm. */
@@ -66,7 +81,16 @@ export function readGeometry(path: string, header: Buffer, layout: NiftiLayout):
   }
   const unit = millimetres(parsed.xyzt_units);
   const [sx = 1, sy = 1, sz = 1] = columnLengths(affine).map((length, axis) => (length || (sizes[axis] ?? 1)) * unit);
-  return { affine, affineSource, spacing: [sx, sy, sz], description: parsed.description };
+  const { quatern_b, quatern_c, quatern_d, qoffset_x, qoffset_y, qoffset_z } = parsed;
+  const stored: StoredGrid = {
+    qformCode: parsed.qform_code,
+    sformCode: parsed.sform_code,
+    units: parsed.xyzt_units,
+    pixdim: [0, 1, 2, 3].map((index) => parsed.pixDims[index] ?? 0),
+    qform: [quatern_b, quatern_c, quatern_d, qoffset_x, qoffset_y, qoffset_z],
+    sform: storedRows(bytes, layout).slice(0, 3).flat(),
+  };
+  return { affine, stored, affineSource, spacing: [sx, sy, sz], description: parsed.description };
 }
 
 /** Read here because the library prefers the qform where its code is the larger one. */

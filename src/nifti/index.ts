@@ -1,5 +1,5 @@
 /** NIfTI volumes in and out: NIfTI-1 and NIfTI-2, checked before they are believed. */
-export { type Affine, affineDistance } from "./affine.ts";
+export { type Affine, affineDistance, type StoredGrid } from "./affine.ts";
 export { listNifti, niftiStem } from "./name.ts";
 export { orientationOf } from "./orientation.ts";
 export { type NiftiHeader, type NiftiImage, readNifti, readNiftiHeader } from "./read.ts";

@@ -1,6 +1,6 @@
 import { access } from "node:fs/promises";
 import { DistmisError } from "../errors/index.ts";
-import { type Affine, type NiftiGeometry, readGeometry } from "./affine.ts";
+import { type Affine, type NiftiGeometry, readGeometry, type StoredGrid } from "./affine.ts";
 import { type ByteSource, openByteSource } from "./byte-source.ts";
 import { type Datatype, HEADER_BYTES, type NiftiLayout, parseLayout } from "./layout.ts";
 import { decodeVoxels, type VoxelArray } from "./voxels.ts";
@@ -18,6 +18,8 @@ export interface NiftiHeader {
   datatype: Datatype;
   scaling: { slope: number; inter: number } | null;
   affine: Affine;
+  /** What the header has of it. */
+  stored: StoredGrid;
   affineSource: NiftiGeometry["affineSource"];
   /** Edges of a voxel in mm. */
   spacing: [number, number, number];

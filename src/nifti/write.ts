@@ -2,15 +2,18 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import writeFileAtomic from "write-file-atomic";
 import { DistmisError, messageOf } from "../errors/index.ts";
-import { type Affine, columnLengths } from "./affine.ts";
+import { type Affine, columnLengths, type StoredGrid } from "./affine.ts";
 
 export interface NiftiVolume {
   /** x running fastest; the type of the array is the type in the file. */
   data: Uint8Array | Int16Array | Uint16Array | Float32Array;
   /** X, Y, Z and at most four more sizes. */
   shape: readonly number[];
-  /** Voxel indices to world coordinates in mm. Spacing follows from it. */
-  affine: Affine;
+  /**
+   * Voxel indices to world coordinates in mm; spacing follows from it. Or what another file's header has of it, taken over as it is,
+   * for a volume on that file's grid.
+   */
+  affine: Affine | StoredGrid;
   /** At most 79 ASCII characters. */
   description?: string;
 }
@@ -19,7 +22,7 @@ const HEADER_BYTES = 352;
 const compress = promisify(gzip);
 
 /**
- * Writes a little-endian NIfTI-1 file, gzipped if `path` ends with .gz, atomically. The affine goes into the sform and, where
+ * Writes a little-endian NIfTI-1 file, gzipped if `path` ends with .gz, atomically. An affine goes into the sform and, where
  * it is made of rotation and spacing alone, into the qform as well. The same volume always gives the same bytes.
  *
  * Errors: FILE_UNUSABLE if it can't be written; DATA_INVALID if sizes disagree or exceed what NIfTI-1 can say.
@@ -49,33 +52,39 @@ export async function writeNifti(path: string, volume: NiftiVolume): Promise<voi
 
 function writeHeader(bytes: Buffer, { data, shape, affine, description }: NiftiVolume): void {
   const [code, bits] = datatypeOf(data);
-  const spacing = columnLengths(affine);
-  const qform = quaternion(affine, spacing);
+  const grid = Array.isArray(affine) ? gridOf(affine) : affine;
   bytes.writeInt32LE(348, 0);
   for (let axis = 0; axis <= 7; axis++) {
     bytes.writeInt16LE(axis === 0 ? shape.length : (shape[axis - 1] ?? 1), 40 + 2 * axis);
-    bytes.writeFloatLE(axis === 0 ? (qform?.qfac ?? 1) : (spacing[axis - 1] ?? 1), 76 + 4 * axis);
+    bytes.writeFloatLE(grid.pixdim[axis] ?? 1, 76 + 4 * axis);
   }
   bytes.writeInt16LE(code, 70);
   bytes.writeInt16LE(bits, 72);
   bytes.writeFloatLE(HEADER_BYTES, 108);
   bytes.writeFloatLE(1, 112);
-  // Millimetres and seconds.
-  bytes.writeUInt8(2 | 8, 123);
+  bytes.writeUInt8(grid.units, 123);
   bytes.write((description ?? "").slice(0, 79), 148, "latin1");
-  bytes.writeInt16LE(qform === null ? 0 : 1, 252);
-  bytes.writeInt16LE(1, 254);
-  if (qform !== null) {
-    for (let index = 0; index < 3; index++) {
-      bytes.writeFloatLE(qform.bcd[index] ?? 0, 256 + 4 * index);
-      bytes.writeFloatLE(affine[index]?.[3] ?? 0, 268 + 4 * index);
-    }
-  }
-  for (let row = 0; row < 3; row++) {
-    for (let column = 0; column < 4; column++)
-      bytes.writeFloatLE(affine[row]?.[column] ?? 0, 280 + 16 * row + 4 * column);
-  }
+  bytes.writeInt16LE(grid.qformCode, 252);
+  bytes.writeInt16LE(grid.sformCode, 254);
+  for (const [index, value] of grid.qform.entries()) bytes.writeFloatLE(value, 256 + 4 * index);
+  for (const [index, value] of grid.sform.entries()) bytes.writeFloatLE(value, 280 + 4 * index);
   bytes.write("n+1\0", 344, "latin1");
+}
+
+const MILLIMETRES_AND_SECONDS = 2 | 8;
+
+function gridOf(affine: Affine): StoredGrid {
+  const spacing = columnLengths(affine);
+  const qform = quaternion(affine, spacing);
+  const rows = [0, 1, 2].map((row) => [0, 1, 2, 3].map((column) => affine[row]?.[column] ?? 0));
+  return {
+    qformCode: qform === null ? 0 : 1,
+    sformCode: 1,
+    units: MILLIMETRES_AND_SECONDS,
+    pixdim: [qform?.qfac ?? 1, ...spacing],
+    qform: qform === null ? [] : [...qform.bcd, ...rows.map((row) => row[3] ?? 0)],
+    sform: rows.flat(),
+  };
 }
 
 /** NIfTI's datatype code and bitpix. */

@@ -10,9 +10,8 @@ import {
   preprocessImage,
   preprocessingSchema,
   preprocessLabel,
-  restoreClasses,
-  restoreLabel,
   restoreProbabilities,
+  restoreSegmentation,
   shapeBeforeFit,
   type Volumetric,
 } from "../../src/data/index.ts";
@@ -320,7 +319,7 @@ describe("there and back", () => {
       const oneHot = Float32Array.from({ length: 8 * onGrid.length }, (_, at) =>
         onGrid[Math.floor(at / 8)] === at % 8 ? 0.9 : 0.1,
       );
-      assert.deepEqual(restoreClasses(oneHot, source, fields), expected);
+      assert.deepEqual(restoreSegmentation(oneHot, source, fields).segmentation, expected);
     }
   });
 
@@ -341,7 +340,7 @@ describe("there and back", () => {
       const of = recipe({ ...fields, labels });
       for (const affine of affines(0).slice(0, 8)) {
         const source = volume(ball, shape, affine);
-        const back = restoreLabel(labelOnGrid(source, of).label, source, of);
+        const { segmentation: back } = restoreSegmentation(labelOnGrid(source, of).label, source, of);
         let [both, sum] = [0, 0];
         for (const [at, value] of ball.entries()) {
           both += value * (back[at] ?? 0);

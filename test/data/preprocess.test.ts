@@ -9,9 +9,8 @@ import {
   preprocessImage,
   preprocessingSchema,
   preprocessLabel,
-  restoreClasses,
-  restoreLabel,
   restoreProbabilities,
+  restoreSegmentation,
 } from "../../src/data/index.ts";
 import { AFFINE, failure, noise, python, tempDir } from "./helpers.ts";
 
@@ -167,7 +166,12 @@ describe("preprocessing", () => {
     // Same shape: exact, only the axis order changes.
     const label = noise(4 * 6 * 8).map((value) => (value > 0.7 ? 1 : 0));
     const same = preprocessLabel(volume(label, [4, 6, 8]), recipe([4, 6, 8]));
-    assert.deepEqual(restoreLabel(same.label, grid([4, 6, 8]), recipe([4, 6, 8])), Uint8Array.from(label));
+    const exact = restoreSegmentation(same.label, grid([4, 6, 8]), recipe([4, 6, 8]));
+    assert.deepEqual(exact, { segmentation: Uint8Array.from(label), probabilities: null });
+    assert.deepEqual(
+      restoreSegmentation(same.label, grid([4, 6, 8]), recipe([4, 6, 8]), true).probabilities,
+      Float32Array.from(label),
+    );
     // A ball, resized there and back.
     const shape = [40, 36, 44] as const;
     const ball = new Float32Array(40 * 36 * 44);
@@ -175,7 +179,7 @@ describe("preprocessing", () => {
       const [x, y, z] = [at % 40, Math.floor(at / 40) % 36, Math.floor(at / 1440)];
       ball[at] = Math.hypot(x - 18, y - 20, z - 25) < 11 ? 2 : 0;
     }
-    const back = restoreLabel(
+    const { segmentation: back } = restoreSegmentation(
       preprocessLabel(volume(ball, [...shape]), recipe([32, 40, 32])).label,
       grid(shape),
       recipe([32, 40, 32]),
@@ -211,7 +215,7 @@ describe("preprocessing", () => {
         target[Math.floor(at / 3)] === at % 3 ? scale : 0.1,
       );
     const expected = label.map((value, at) => (at < 60 || at >= 154 * 30 ? 0 : value));
-    assert.deepEqual(restoreClasses(oneHot(0.8), grid(shape), same), Uint8Array.from(expected));
+    assert.deepEqual(restoreSegmentation(oneHot(0.8), grid(shape), same).segmentation, Uint8Array.from(expected));
 
     // Resized: at each voxel the class whose own resized probabilities are the highest, which needn't be a resized argmax.
     const small = of([4, 3, 5], { ...classes, 10: "b" });
@@ -228,10 +232,30 @@ describe("preprocessing", () => {
       const all = single.map((each) => each[at] ?? 0);
       return values[all.indexOf(Math.max(...all))];
     });
-    assert.deepEqual([...restoreClasses(probabilities, grid(native), small)], best);
+    const restored = restoreSegmentation(probabilities, grid(native), small, true);
+    assert.deepEqual([...restored.segmentation], best);
+    // X, Y, Z, K in the order of NIfTI: one class after the other.
+    assert.deepEqual(restored.probabilities, Float32Array.from(single.flatMap((each) => [...each])));
+    const parts = restoreSegmentation(
+      oneHot(1).map((value) => (value === 1 ? 0.8 : 0.1)),
+      grid(shape),
+      same,
+      true,
+    );
+    const [one, two] = [4650, 9300];
+    assert.ok(
+      parts.probabilities?.subarray(0, one).every((background, voxel) => {
+        const foreground = (parts.probabilities?.[one + voxel] ?? 0) + (parts.probabilities?.[two + voxel] ?? 0);
+        return Math.abs(background + foreground - 1) < 1e-6;
+      }),
+      "probabilities of all classes, where slices were cut off as well, sum to 1",
+    );
 
     const wide = of([5, 6, 152], { 0: "background", 2: "a", 1000: "b" });
-    assert.deepEqual([...new Set(restoreClasses(oneHot(0.8), grid(shape), wide))].sort(), [0, 1000, 2]);
-    fails(() => restoreClasses(new Float32Array(100), grid(shape), same), "100 values", "3 classes");
+    assert.deepEqual(
+      [...new Set(restoreSegmentation(oneHot(0.8), grid(shape), wide).segmentation)].sort(),
+      [0, 1000, 2],
+    );
+    fails(() => restoreSegmentation(new Float32Array(100), grid(shape), same), "100 values", "3 classes");
   });
 });

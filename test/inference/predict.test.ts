@@ -130,7 +130,9 @@ test("several classes: probabilities that sum to 1, and the values of the label 
     const [image, label] = ["imagesTr", "labelsTr"].map((folder) => path.join(dir, "msd", folder, name));
     const output = path.join(dir, "classes");
     fs.mkdirSync(output);
-    const { file: written, dice } = await predictFile(ensemble([model]), image ?? "", output, label);
+    const { file: written, dice } = await predictFile(ensemble([model]), image ?? "", output, {
+      labelFile: label ?? "",
+    });
     const segmentation = await readNifti(written);
     const source = await readNifti(image ?? "");
     assert.deepEqual([segmentation.shape, segmentation.affine], [[20, 16, 12], source.affine]);
@@ -163,7 +165,11 @@ test("several models predict by the mean of their probabilities, if they see ali
   try {
     const input = Float32Array.from({ length: 2 * 16 ** 3 }, (_, at) => Math.cos(at * at));
     const [a, b] = models.map((model) => model.probabilities(input, [16, 16, 16, 2]));
-    const both = ensemble(models.slice(0, 2)).probabilities(input, [16, 16, 16, 2]);
+    const channelsFirst = Float32Array.from(
+      { length: input.length },
+      (_, at) => input[2 * (at % 4096) + Math.floor(at / 4096)] ?? 0,
+    );
+    const both = await ensemble(models.slice(0, 2)).probabilities({ image: channelsFirst, shape: [2, 16, 16, 16] });
     const worst = both.reduce(
       (most, value, at) => Math.max(most, Math.abs(value - ((a?.[at] ?? 9) + (b?.[at] ?? 9)) / 2)),
       0,

@@ -89,7 +89,7 @@ async function writePredictions(
   for (const { image, label } of samples) {
     if (trial.stopRequested()) return null;
     const [imageFile, labelFile] = [path.join(sourceDir, image.path), path.join(sourceDir, label.path)];
-    const { file, dice } = await predictFile(model, imageFile, outputDir, labelFile);
+    const { file, dice } = await predictFile(model, imageFile, outputDir, { labelFile });
     const ofClasses = Object.entries(dice?.classes ?? {}).map(([value, each]) => [`dice_${value}`, each] as const);
     rows.push({
       image: imageFile,
