@@ -46,12 +46,18 @@ const MULTICLASS: Preprocessing = {
 };
 
 /** An untrained network with the weights of a seed. */
-async function writeModel(file: string, seed: number, preprocessing = BINARY, outputs = 1): Promise<void> {
+async function writeModel(
+  file: string,
+  seed: number,
+  preprocessing = BINARY,
+  outputs = 1,
+  crop?: [number, number, number],
+): Promise<void> {
   const { model, train } = experimentSchema.parse({
     name: "t",
     data: { dir: "." },
     model: { filters: 2, depth: 1, groups: 1 },
-    train: { seed },
+    train: { seed, ...(crop ? { augmentation: { crop: { shape: crop } } } : {}) },
   });
   const network = unet(runtime, model, 2, outputs);
   const state = initialState(runtime, network, train);
@@ -196,5 +202,107 @@ test("several models predict by the mean of their probabilities, if they see ali
     code: "DATA_INVALID",
     message: /three\.safetensors: the network has 3 outputs, expected 1 for its binary labels/,
   });
+  assert.equal(runtime.tf.memory().numTensors, 0);
+});
+
+test("a model that was trained on crops sees windows of their shape, at the edges too", async () => {
+  const file = path.join(dir, "crops.safetensors");
+  const recipe = preprocessingSchema.parse({
+    ...MULTICLASS,
+    spacing: [1.5, 1.5, 3],
+    fit: "pad-or-crop",
+    shape: [16, 16, 16],
+  });
+  await writeModel(file, 5, recipe, 3, [8, 16, 12]);
+  const model = await loadModel(runtime, file);
+  try {
+    const [x, y, z] = [13, 16, 9];
+    const image = Float32Array.from({ length: 2 * x * y * z }, (_, at) => Math.sin(at * at));
+    const windows: number[][] = [];
+    const probabilities = await ensemble([model]).probabilities(
+      { image, shape: [2, x, y, z] },
+      { onWindow: (...progress) => windows.push(progress) },
+    );
+    assert.deepEqual(windows, [
+      [1, 3],
+      [2, 3],
+      [3, 3],
+    ]);
+    assert.equal(probabilities.length, 3 * x * y * z);
+    for (let at = 0; at < probabilities.length; at += 3) {
+      const [a = 0, b = 0, c = 0] = probabilities.subarray(at, at + 3);
+      assert.ok(Math.abs(a + b + c - 1) < 1e-5 && Math.min(a, b, c) >= 0);
+    }
+    // The first plane is seen by the first window alone, which has the volume's 9 slices from its slice 1 on.
+    const window = new Float32Array(8 * 16 * 12 * 2);
+    for (let at = 0; at < window.length; at++) {
+      const [c, s, r] = [at % 2, (Math.floor(at / 2) % 12) - 1, Math.floor(at / 24)];
+      window[at] = s >= 0 && s < z ? (image[(c * x * y + r) * z + s] ?? 9) : 0;
+    }
+    const direct = model.probabilities(window, [8, 16, 12, 2]);
+    for (let row = 0; row < y; row++) {
+      for (let at = 0; at < 3 * z; at++) {
+        const [found, expected] = [probabilities[row * 3 * z + at] ?? 9, direct[row * 36 + 3 + at] ?? 0];
+        assert.ok(Math.abs(found - expected) < 1e-6, `${row} ${at}: ${found}, ${expected}`);
+      }
+    }
+  } finally {
+    model.dispose();
+  }
+  assert.equal(runtime.tf.memory().numTensors, 0);
+});
+
+test("probabilities are written where asked for; what is there can be left alone", async () => {
+  const outputDir = path.join(dir, "again");
+  const images = path.join(dir, "msd/imagesTr");
+  const names = fs.readdirSync(images).sort();
+  const progress: number[] = [];
+  const all = async (options: { probabilities?: boolean; skipExisting?: boolean }) => {
+    const found: string[] = [];
+    const run2 = predict({ model: run, inputs: [images], outputDir, threads: 2, ...options }, (done) => {
+      progress.push(done);
+    });
+    for await (const { output, probabilities, skipped, number, total } of run2) {
+      assert.deepEqual([number, total], [found.length + 1, 3]);
+      assert.equal(path.basename(output), names[found.length]);
+      assert.equal(probabilities === null, options.probabilities !== true);
+      found.push(skipped ? "skipped" : "written");
+    }
+    return found.join(" ");
+  };
+  assert.equal(await all({ skipExisting: true }), "written written written");
+  assert.ok(progress.every((done, at) => done >= (progress[at - 1] ?? 0)) && progress.at(-1) === 3, progress.join());
+  fs.rmSync(path.join(outputDir, names[1] ?? ""));
+  assert.equal(await all({ skipExisting: true }), "skipped written skipped");
+  assert.equal(await all({}), "written written written");
+  assert.equal(await all({ skipExisting: true, probabilities: true }), "written written written");
+  const stem = names[1]?.replace(".nii.gz", "");
+  const [mask, probabilities] = await Promise.all(
+    [`${stem}.nii.gz`, `probabilities/${stem}_prob.nii.gz`].map((name) => readNifti(path.join(outputDir, name))),
+  );
+  assert.deepEqual([probabilities?.shape, probabilities?.datatype], [[20, 16, 12], "float32"]);
+  assert.ok(mask?.data.every((value, at) => value === ((probabilities?.data[at] ?? 0) > 0.5 ? 1 : 0)));
+  assert.equal(await all({ skipExisting: true, probabilities: true }), "skipped skipped skipped");
+});
+
+test("what can't be predicted is refused by its header, before the first image is", async () => {
+  const inputs = fs.mkdtempSync(path.join(dir, "mixed-"));
+  const [name = ""] = fs.readdirSync(path.join(dir, "msd/imagesTr"));
+  fs.copyFileSync(path.join(dir, "msd/imagesTr", name), path.join(inputs, "a.nii.gz"));
+  fs.copyFileSync(path.join(dir, "msd/labelsTr", name), path.join(inputs, "b.nii.gz"));
+  const options = { model: run, inputs: [inputs], outputDir: path.join(dir, "none"), threads: 2 };
+  await assert.rejects(predict(options).next(), {
+    code: "DATA_INVALID",
+    message: /b\.nii\.gz: has 1 channel \(shape 20 x 16 x 12\), expected 2: a, b/,
+  });
+  assert.deepEqual(fs.readdirSync(options.outputDir), []);
+  for (const overlap of [1, -0.1, Number.NaN])
+    await assert.rejects(predict({ ...options, overlap }).next(), { code: "USAGE", message: /--overlap/ });
+  const stop = new AbortController();
+  const stopped = predict({ ...options, inputs: [path.join(inputs, "a.nii.gz")], signal: stop.signal }, () =>
+    stop.abort(),
+  );
+  await assert.rejects(stopped.next(), { code: "INTERRUPTED" });
+  assert.deepEqual(fs.readdirSync(options.outputDir), []);
   assert.equal(runtime.tf.memory().numTensors, 0);
 });
