@@ -2,7 +2,7 @@
 import fs from "node:fs/promises";
 import path from "node:path";
 import { channelsOf, type Preprocessing, shapeBeforeFit } from "../data/index.ts";
-import { DistmisError } from "../errors/index.ts";
+import { DistmisError, messageOf } from "../errors/index.ts";
 import { listNifti, readNiftiHeader } from "../nifti/index.ts";
 import { loadTensorFlow } from "../tensorflow/index.ts";
 import { ensemble } from "./ensemble.ts";
@@ -70,7 +70,7 @@ export async function* predict(
   try {
     for (const checkpoint of checkpoints) models.push(await loadModel(runtime, checkpoint));
     const all = ensemble(models);
-    await fs.mkdir(options.outputDir, { recursive: true });
+    await makeFolder(options.outputDir);
     const existing = options.skipExisting ? await existingOf(cases) : new Set<Case>();
     for (const one of cases) if (!existing.has(one)) await checkImage(one.input, all.recipe);
     const total = cases.length;
@@ -91,6 +91,14 @@ export async function* predict(
     }
   } finally {
     for (const model of models) model.dispose();
+  }
+}
+
+async function makeFolder(dir: string): Promise<void> {
+  try {
+    await fs.mkdir(dir, { recursive: true });
+  } catch (error) {
+    throw new DistmisError("FILE_UNUSABLE", `${dir}: can't be made a folder: ${messageOf(error)}`, { cause: error });
   }
 }
 
