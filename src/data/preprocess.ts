@@ -106,7 +106,13 @@ function toTargets(label: Float32Array, recipe: Preprocessing): void {
     return;
   }
   const places = new Map(classValues(recipe).map((value, place) => [value, place]));
-  for (let index = 0; index < label.length; index++) label[index] = places.get(label[index] ?? 0) ?? 0;
+  // Most voxels are what the one before is.
+  let [last, place] = [0, places.get(0) ?? 0];
+  for (let index = 0; index < label.length; index++) {
+    const value = label[index] ?? 0;
+    if (value !== last) [last, place] = [value, places.get(value) ?? 0];
+    label[index] = place;
+  }
 }
 
 function size(shape: readonly number[]): number {

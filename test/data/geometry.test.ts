@@ -110,6 +110,16 @@ json.dump([{"codes": "".join(o.aff2axcodes(np.array(a))), "turned": [turned(np.a
     assert.equal(new Set(expected.map((each) => each.codes)).size, 48);
   });
 
+  it("turns voxels of float64, as scaled integers are read, alike", () => {
+    const shape: Triple = [4, 5, 3];
+    const values = noise(size(shape));
+    const fields = recipe({ orientation: "SPL", fit: "pad-or-crop" });
+    assert.deepEqual(
+      imageOnGrid({ ...volume(values, shape), data: Float64Array.from(values) }, fields),
+      imageOnGrid(volume(values, shape), fields),
+    );
+  });
+
   it("refuses a singular affine and codes that are none", () => {
     const flat = AFFINE.map((row, index) => (index === 2 ? [0, 0, 0, 1] : row));
     assert.equal(orientationOf(flat), null);
