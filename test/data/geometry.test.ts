@@ -1,4 +1,4 @@
-/** Orientation, spacing, padding and repair: against nibabel and TensorFlow, and there and back. */
+/** Orientation, spacing and padding: against nibabel and TensorFlow, and there and back. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,48 +6,15 @@ import { describe, it } from "node:test";
 import {
   imageOnGrid,
   labelOnGrid,
-  type Preprocessing,
   preprocessImage,
-  preprocessingSchema,
   preprocessLabel,
   restoreProbabilities,
   restoreSegmentation,
   shapeBeforeFit,
-  type Volumetric,
 } from "../../src/data/index.ts";
 import { type Affine, orientationOf } from "../../src/nifti/index.ts";
 import { AFFINE, failure, noise, python, tempDir } from "./helpers.ts";
-
-/** A recipe as an older version wrote it, with what the test adds. */
-function recipe(more: object): Preprocessing {
-  return preprocessingSchema.parse({
-    version: 1,
-    modalities: ["m"],
-    cut: null,
-    shape: [4, 4, 4],
-    resize: "tf-half-pixel",
-    standardisation: "per-modality",
-    labels: { mode: "multiclass", classes: Object.fromEntries(Array.from({ length: 8 }, (_, at) => [at, `c${at}`])) },
-    ...more,
-  });
-}
-
-type Triple = [number, number, number];
-
-const lengths = (affine: Affine): Triple => {
-  const of = (column: number) => Math.hypot(...[0, 1, 2].map((row) => affine[row]?.[column] ?? 0));
-  return [of(0), of(1), of(2)];
-};
-const volume = (data: Float32Array, shape: readonly number[], affine: Affine = AFFINE): Volumetric => ({
-  path: "volume.nii",
-  data,
-  shape,
-  affine,
-  spacing: lengths(affine),
-});
-const size = (shape: readonly number[]): number => shape.reduce((product, side) => product * side, 1);
-const classNoise = (shape: readonly number[], seed = 1) =>
-  noise(size(shape), seed).map((value) => Math.floor(value * 8));
+import { classNoise, recipe, size, type Triple, volume } from "./volumes.ts";
 
 /** Every permutation and flip of the axes, by spacings of 2, 1.5 and 3 mm, tilted by up to some 20 degrees. */
 function affines(tilt: number): Affine[] {
@@ -270,50 +237,6 @@ json.dump(shapes, sys.stdout)
       failure("DATA_INVALID", "volume.nii", "has 2 channels (shape 4 x 4 x 4 x 2)", "flair", "channel 2"),
     );
     assert.throws(() => recipe({ modalities: ["a", "b"], channels: [0] }), /one channel for each of the modalities/);
-  });
-});
-
-describe("repair", () => {
-  it("sets voxels that are not finite to 0 and counts them, in a copy", () => {
-    const fields = { modalities: ["a", "b"], shape: [2, 3, 4] };
-    const good = noise(48);
-    const bad = good.slice();
-    for (const [at, value] of [
-      [3, Number.NaN],
-      [9, Number.POSITIVE_INFINITY],
-      [30, Number.NEGATIVE_INFINITY],
-    ] as const) {
-      bad[at] = value;
-      good[at] = 0;
-    }
-    const repair = { nonfinite: "zero", labels: "refuse" };
-    const kept = bad.slice();
-    const repaired = preprocessImage(volume(bad, [2, 3, 4, 2]), recipe({ ...fields, repair }));
-    assert.equal(repaired.repaired, 3);
-    assert.deepEqual(bad, kept);
-    assert.deepEqual({ ...preprocessImage(volume(good, [2, 3, 4, 2]), recipe(fields)), repaired: 3 }, repaired);
-    // Finite in float64, but not for the network.
-    const large = { ...volume(good, [2, 3, 4, 2]), data: Float64Array.from(good).fill(1e39, 5, 6) };
-    assert.throws(() => preprocessImage(large, recipe(fields)), failure("DATA_INVALID", "1 voxels of a", "1e+39"));
-    assert.equal(preprocessImage(large, recipe({ ...fields, repair })).repaired, 1);
-  });
-
-  it("rounds labels or makes them background, as it is told", () => {
-    const classes = { 0: "background", 1: "a", 3: "c" };
-    const of = (labels: string) =>
-      recipe({ shape: [2, 2, 1], labels: { mode: "multiclass", classes }, repair: { nonfinite: "refuse", labels } });
-    const label = (...values: number[]) => volume(Float32Array.from(values), [2, 2, 1]);
-    const run = (how: string, ...values: number[]) => {
-      const { label: target, repaired } = preprocessLabel(label(...values), of(how));
-      return { target: [...target], repaired };
-    };
-    // Targets are places, z fastest: (0,0), (0,1), (1,0), (1,1).
-    assert.deepEqual(run("round", 0.999, 2.5, 0, 3), { target: [1, 0, 2, 2], repaired: 2 });
-    assert.deepEqual(run("background", 0.999, 2, 1, Number.NaN), { target: [0, 1, 0, 0], repaired: 3 });
-    assert.throws(() => run("round", 0, 2.2, 0, 0), failure("DATA_INVALID", "label 2.2", "(1, 0, 0)", "rounded"));
-    assert.throws(() => run("round", 0, 2, 0, 0), failure("DATA_INVALID", "label 2 ", "not among the classes"));
-    assert.throws(() => run("round", 0, Number.NaN, 0, 0), failure("DATA_INVALID", "label NaN"));
-    assert.throws(() => run("refuse", 0, 0.5, 0, 0), failure("DATA_INVALID", "label 0.5", "whole number"));
   });
 });
 
