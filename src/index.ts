@@ -55,6 +55,7 @@ export {
   type ScoreTable,
   writeEvaluationCsv,
 } from "./metrics/index.ts";
+export { inspectNifti, type NiftiInspection } from "./nifti/index.ts";
 export { packageRoot } from "./paths/index.ts";
 export { makePhantom } from "./phantom/index.ts";
 export { type NiftiFiles, type Picture, type SampleChoice, type VisualizeOptions, visualize } from "./picture/index.ts";

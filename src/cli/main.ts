@@ -7,6 +7,7 @@ import { doctorCommand } from "./doctor.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { expParallelCommand } from "./exp-parallel.ts";
 import { failWith } from "./fail.ts";
+import { inspectCommand } from "./inspect.ts";
 import { phantomCommand } from "./phantom.ts";
 import { predictCommand } from "./predict.ts";
 import { runCommand } from "./run.ts";
@@ -37,6 +38,7 @@ try {
     .command(runCommand)
     .command(predictCommand)
     .command(evaluateCommand)
+    .command(inspectCommand)
     .command(phantomCommand)
     .command(doctorCommand)
     .demandCommand(1, "name a command; `distmis --help` lists them")

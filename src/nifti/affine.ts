@@ -73,14 +73,15 @@ export function readGeometry(path: string, header: Buffer, layout: NiftiLayout):
     ];
     affineSource = "pixdim";
   }
-  if (!affine.flat().every(Number.isFinite)) {
+  const unit = millimetres(parsed.xyzt_units);
+  const spacing = columnLengths(affine).map((length, axis) => (length || (sizes[axis] ?? 1)) * unit);
+  if (![...affine.flat(), ...spacing].every(Number.isFinite)) {
     throw new DistmisError(
       "DATA_INVALID",
       `${path}: the affine from its ${affineSource} is not finite; repair the header`,
     );
   }
-  const unit = millimetres(parsed.xyzt_units);
-  const [sx = 1, sy = 1, sz = 1] = columnLengths(affine).map((length, axis) => (length || (sizes[axis] ?? 1)) * unit);
+  const [sx = 1, sy = 1, sz = 1] = spacing;
   const { quatern_b, quatern_c, quatern_d, qoffset_x, qoffset_y, qoffset_z } = parsed;
   const stored: StoredGrid = {
     qformCode: parsed.qform_code,

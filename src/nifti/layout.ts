@@ -31,6 +31,8 @@ const DATATYPES: ReadonlyMap<number, { name: Datatype; bytes: number }> = new Ma
   [64, { name: "float64", bytes: 8 }],
 ]);
 
+const WIDEST_VOXEL = 8;
+
 const REFUSED_DATATYPES: ReadonlyMap<number, string> = new Map([
   [1, "1-bit binary"],
   [32, "complex64"],
@@ -40,9 +42,6 @@ const REFUSED_DATATYPES: ReadonlyMap<number, string> = new Map([
   [2048, "complex256"],
   [2304, "RGBA32"],
 ]);
-
-/** A volume of more voxels than this (8 GB as float32) is refused. */
-const MAX_VOXELS = 2 ** 31;
 
 export interface NiftiLayout {
   version: 1 | 2;
@@ -100,8 +99,8 @@ export function parseLayout(path: string, bytes: Buffer): NiftiLayout {
   const bad = shape.findIndex((size) => !(size >= 1));
   if (bad >= 0) throw refuse(`dim[${bad + 1}] is ${shape[bad]}, expected at least 1`);
   const voxels = shape.reduce((product, size) => product * size, 1);
-  if (voxels > MAX_VOXELS)
-    throw refuse(`the header claims ${shape.join(" x ")} voxels, more than the ${MAX_VOXELS} that are read`);
+  if (!(voxels * WIDEST_VOXEL <= Number.MAX_SAFE_INTEGER))
+    throw refuse(`the header claims ${shape.join(" x ")} voxels, more than any file can hold`);
 
   const code = view.getInt16(version === 1 ? 70 : 12, littleEndian);
   const bits = view.getInt16(version === 1 ? 72 : 14, littleEndian);

@@ -1,5 +1,4 @@
-import { DistmisError } from "../errors/index.ts";
-import type { Datatype, NiftiLayout } from "./layout.ts";
+import type { NiftiLayout } from "./layout.ts";
 
 export type VoxelArray = Float32Array | Float64Array;
 
@@ -14,58 +13,70 @@ type Stored =
   | Float64Array;
 
 /**
- * Stored bytes to values. `bytes` must start its own ArrayBuffer; it is consumed: bytes are swapped in place and, for
- * unscaled floats, become the result.
+ * Stored bytes to values. `bytes` must start at a multiple of 8 in its ArrayBuffer; it is consumed: bytes are swapped in
+ * place and, for unscaled floats, become the result.
  */
-export function decodeVoxels(path: string, bytes: Uint8Array, layout: NiftiLayout): VoxelArray {
-  if (!layout.littleEndian) swap(Buffer.from(bytes.buffer, 0, bytes.byteLength), layout.bytesPerVoxel);
-  const { scaling, datatype } = layout;
-  const stored = datatype === "int64" || datatype === "uint64" ? wide(path, bytes, datatype) : narrow(bytes, datatype);
-  if (scaling === null) {
-    if (stored instanceof Float32Array || stored instanceof Float64Array) return stored;
-    // Whole numbers up to 16 bits are exact in float32, longer ones in float64.
-    return stored.BYTES_PER_ELEMENT <= 2 ? new Float32Array(stored) : new Float64Array(stored);
-  }
-  const { slope, inter } = scaling;
-  const values = new Float64Array(stored.length);
-  for (let index = 0; index < values.length; index++) values[index] = (stored[index] ?? 0) * slope + inter;
+export function decodeVoxels(bytes: Uint8Array, layout: NiftiLayout): VoxelArray {
+  const stored = storedNumbers(bytes, layout);
+  if (layout.scaling !== null) return scale(new Float64Array(stored), layout.scaling);
+  if (stored instanceof Float32Array || stored instanceof Float64Array) return stored;
+  // Whole numbers up to 16 bits are exact in float32, longer ones in float64.
+  return stored.BYTES_PER_ELEMENT <= 2 ? new Float32Array(stored) : new Float64Array(stored);
+}
+
+/** As {@link decodeVoxels}, but always float64, in `scratch` (at least as long) where it can't be in place. */
+export function decodeFloat64(bytes: Uint8Array, layout: NiftiLayout, scratch: Float64Array): Float64Array {
+  const stored = storedNumbers(bytes, layout);
+  let values = scratch.subarray(0, stored.length);
+  if (stored instanceof Float64Array) values = stored;
+  else values.set(stored);
+  return layout.scaling === null ? values : scale(values, layout.scaling);
+}
+
+/** A 1 or 0 is left out, as in nibabel: adding 0 would turn -0 into 0. */
+function scale(values: Float64Array, { slope, inter }: { slope: number; inter: number }): Float64Array {
+  if (slope !== 1) for (let index = 0; index < values.length; index++) values[index] = (values[index] ?? 0) * slope;
+  if (inter !== 0) for (let index = 0; index < values.length; index++) values[index] = (values[index] ?? 0) + inter;
   return values;
 }
 
-function narrow(bytes: Uint8Array, datatype: Exclude<Datatype, "int64" | "uint64">): Stored {
-  const buffer = bytes.buffer;
+function storedNumbers(bytes: Uint8Array, { datatype, littleEndian, bytesPerVoxel }: NiftiLayout): Stored {
+  const { buffer, byteOffset: at } = bytes;
+  if (!littleEndian) swap(Buffer.from(buffer, at, bytes.length), bytesPerVoxel);
+  const length = bytes.length / bytesPerVoxel;
   switch (datatype) {
     case "uint8":
       return bytes;
     case "int8":
-      return new Int8Array(buffer);
+      return new Int8Array(buffer, at, length);
     case "uint16":
-      return new Uint16Array(buffer);
+      return new Uint16Array(buffer, at, length);
     case "int16":
-      return new Int16Array(buffer);
+      return new Int16Array(buffer, at, length);
     case "uint32":
-      return new Uint32Array(buffer);
+      return new Uint32Array(buffer, at, length);
     case "int32":
-      return new Int32Array(buffer);
+      return new Int32Array(buffer, at, length);
     case "float32":
-      return new Float32Array(buffer);
+      return new Float32Array(buffer, at, length);
     case "float64":
-      return new Float64Array(buffer);
+      return new Float64Array(buffer, at, length);
+    case "uint64":
+      return nearest(bytes, new Uint32Array(buffer, at, 2 * length));
+    case "int64":
+      return nearest(bytes, new Int32Array(buffer, at, 2 * length));
   }
 }
 
-function wide(path: string, bytes: Uint8Array, datatype: "int64" | "uint64"): Float64Array {
-  const stored = datatype === "int64" ? new BigInt64Array(bytes.buffer) : new BigUint64Array(bytes.buffer);
-  const values = new Float64Array(stored.length);
+/**
+ * 64-bit integers to float64, in place. `halves` gives the upper half its sign. The upper half times 2^32 is exact, so that
+ * the sum is rounded once, to the nearest float64, as a conversion in C (and so numpy's) is.
+ */
+function nearest(bytes: Uint8Array, halves: Uint32Array | Int32Array): Float64Array {
+  const values = new Float64Array(bytes.buffer, bytes.byteOffset, halves.length / 2);
   for (let index = 0; index < values.length; index++) {
-    const value = Number(stored[index]);
-    if (!Number.isSafeInteger(value)) {
-      throw new DistmisError(
-        "DATA_INVALID",
-        `${path}: voxel ${index} is ${stored[index]}, beyond the 53 bits that ${datatype} voxels may use here`,
-      );
-    }
-    values[index] = value;
+    const low = (halves[2 * index] ?? 0) >>> 0;
+    values[index] = (halves[2 * index + 1] ?? 0) * 2 ** 32 + low;
   }
   return values;
 }
