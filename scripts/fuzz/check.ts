@@ -46,7 +46,7 @@ async function attempt<T extends object>(read: () => Promise<T>, dir: string): P
     if (error.message.includes("\n") || !error.message.startsWith(dir)) {
       throw new Error(`the message is not one line that begins with the file: ${error.message}`);
     }
-    return error.message.slice(dir.length + 1);
+    return error.message.replaceAll(`${dir}/`, "");
   }
 }
 

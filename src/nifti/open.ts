@@ -107,7 +107,7 @@ export function tooShort(path: string, layout: NiftiLayout, found: number): Dist
 }
 
 /** More would only be there to keep a reader busy. */
-const MAX_EXTENSIONS = 10_000;
+const MAX_EXTENSIONS = 1000;
 
 /** Checks the sizes of all extensions; returns where in the file that ended. */
 async function walkExtensions(source: ByteSource, layout: NiftiLayout): Promise<number> {
