@@ -64,6 +64,9 @@ export interface NiftiLayout {
 /** Bytes that {@link parseLayout} wants to see of a file: the longer of both headers. */
 export const HEADER_BYTES = 540;
 
+/** Analyze 7.5 has an intensity where NIfTI-1 has its magic: mostly 0, not always. */
+const ANALYZE_NAME = /\.hdr(\.gz)?$/i;
+
 /** Checks the first bytes of a file (fewer than {@link HEADER_BYTES} if it is shorter). Errors: DATA_INVALID naming `path`. */
 export function parseLayout(path: string, bytes: Buffer): NiftiLayout {
   const refuse = (what: string): DistmisError => new DistmisError("DATA_INVALID", `${path}: ${what}`);
@@ -75,14 +78,14 @@ export function parseLayout(path: string, bytes: Buffer): NiftiLayout {
   const headerBytes = version === 1 ? 348 : 540;
   if (bytes.length < headerBytes) throw refuse(`the NIfTI-2 header is cut off after ${bytes.length} bytes`);
 
-  const magic = bytes.toString("latin1", version === 1 ? 344 : 4, version === 1 ? 347 : 7);
-  const known = version === 1 ? ["n+1", "ni1"] : ["n+2", "ni2"];
+  const magic = bytes.toString("latin1", version === 1 ? 344 : 4, version === 1 ? 348 : 8);
+  const known = version === 1 ? ["n+1\0", "ni1\0"] : ["n+2\0", "ni2\0"];
   if (!known.includes(magic)) {
-    const found = JSON.stringify(magic);
+    const shown = (text: string): string => JSON.stringify(text.replace(/\0+$/, ""));
     throw refuse(
-      version === 1 && magic === "\0\0\0"
+      version === 1 && (magic === "\0\0\0\0" || ANALYZE_NAME.test(path))
         ? "an Analyze 7.5 header, which has no orientation; convert it to NIfTI"
-        : `not a NIfTI file: magic is ${found}, expected ${known.map((name) => JSON.stringify(name)).join(" or ")}`,
+        : `not a NIfTI file: magic is ${shown(magic)}, expected ${known.map(shown).join(" or ")}`,
     );
   }
   const pair = magic.startsWith("ni");

@@ -47,6 +47,7 @@ describe("readNifti", () => {
       ["vox_offset is 200", (b) => void b.writeFloatLE(200, 108)],
       ["has more than 1000 header extensions", (b) => withExtensions(b, 1001, 8)],
       ["scl_inter is NaN", (b) => void b.writeFloatLE(Number.NaN, b.writeFloatLE(2, 112))],
+      ['magic is "n+1 ", expected "n+1" or "ni1"', (b) => void b.writeUInt8(0x20, 347)],
       ["Analyze 7.5", (b) => void b.fill(0, 344, 348)],
       ["more than the file can hold", (b) => b.subarray(0, b.length - 1)],
       ["more than the file can hold", (b) => void b.writeInt16LE(30000, b.writeInt16LE(30000, 42))],
@@ -58,6 +59,8 @@ describe("readNifti", () => {
       await assert.rejects(readNifti(path), failure("DATA_INVALID", path, reason));
     }
     await assert.rejects(readNifti(join(dir, "none.nii")), failure("FILE_UNUSABLE", "no such file"));
+    const analyze = await changed(dir, (b) => void b.writeInt32BE(255, 344), "analyze.hdr");
+    await assert.rejects(readNifti(analyze), failure("DATA_INVALID", analyze, "Analyze 7.5"));
     await assert.rejects(readNifti(dir), failure("FILE_UNUSABLE", "expected a file"));
     execFileSync("mkfifo", [join(dir, "pipe.nii")]);
     await assert.rejects(readNifti(join(dir, "pipe.nii")), failure("FILE_UNUSABLE", "expected a file"));
