@@ -99,14 +99,25 @@ async function fuzz(seed: number, first: number, count: number, onCase: (done: n
   };
 }
 
-const { values } = parseArgs({
-  options: {
-    count: { type: "string", default: "100000" },
-    seed: { type: "string", default: "1" },
-    first: { type: "string", default: "0" },
-    json: { type: "boolean", default: false },
-  },
-});
+function options() {
+  try {
+    return parseArgs({
+      options: {
+        count: { type: "string", default: "100000" },
+        seed: { type: "string", default: "1" },
+        first: { type: "string", default: "0" },
+        json: { type: "boolean", default: false },
+      },
+    }).values;
+  } catch (error) {
+    process.stderr.write(
+      `fuzz: ${error instanceof Error ? error.message : String(error)}\nusage: npm run fuzz -- [--count N] [--seed S] [--first N] [--json]\n`,
+    );
+    return process.exit(2);
+  }
+}
+
+const values = options();
 const count = wholeNumber("count", values.count);
 const outcome = await fuzz(wholeNumber("seed", values.seed), wholeNumber("first", values.first), count, (done) => {
   if (done % 10_000 === 0) process.stderr.write(`fuzz: ${done} of ${count} cases\n`);
