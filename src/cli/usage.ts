@@ -5,7 +5,10 @@ import { DistmisError } from "../errors/index.ts";
 /** The error for what yargs complains about. `help` is the help text of the command: its options are the known ones. */
 export function usageError(message: string, help: string): DistmisError {
   const unknown = /^Unknown arguments?: (.*)$/m.exec(message)?.[1];
-  const text = unknown === undefined ? message.split("\n").join("; ") : describeUnknown(unknown.split(", "), help);
+  if (unknown !== undefined) return new DistmisError("USAGE", describeUnknown(unknown.split(", "), help));
+  // The first line of a command's help is its usage: "distmis inspect <files..>".
+  const few = /^Not enough non-option arguments/.test(message);
+  const text = few ? `too few arguments; usage: ${help.split("\n", 1)[0]}` : message.split("\n").join("; ");
   return new DistmisError("USAGE", text);
 }
 

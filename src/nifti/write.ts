@@ -64,12 +64,15 @@ function writeHeader(bytes: Buffer, { data, shape, affine, description }: NiftiV
   bytes.writeFloatLE(1, 112);
   bytes.writeUInt8(grid.units, 123);
   bytes.write((description ?? "").slice(0, 79), 148, "latin1");
-  bytes.writeInt16LE(grid.qformCode, 252);
-  bytes.writeInt16LE(grid.sformCode, 254);
+  bytes.writeInt16LE(formCode(grid.qformCode), 252);
+  bytes.writeInt16LE(formCode(grid.sformCode), 254);
   for (const [index, value] of grid.qform.entries()) bytes.writeFloatLE(value, 256 + 4 * index);
   for (const [index, value] of grid.sform.entries()) bytes.writeFloatLE(value, 280 + 4 * index);
   bytes.write("n+1\0", 344, "latin1");
 }
+
+/** NIfTI-2 has 32 bits for a code; one that NIfTI-1 can't hold means "aligned to something", as 2 does. */
+const formCode = (code: number): number => (Math.abs(code) <= 32767 ? code : 2);
 
 const MILLIMETRES_AND_SECONDS = 2 | 8;
 
