@@ -1,37 +1,28 @@
 /** The task "train": a 3D U-Net on the TFRecords of a data set, from the beginning or from the trial's last checkpoint. */
-import fs from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { augmentedSource, trainingShape } from "../../augment/index.ts";
 import type { TrialConfig } from "../../config/index.ts";
-import { type DatasetInfo, outputsOf, readInfo } from "../../data/index.ts";
+import { outputsOf, readInfo } from "../../data/index.ts";
 import { DistmisError, messageOf } from "../../errors/index.ts";
 import {
   evaluationStep,
   initialState,
   learningRateAt,
-  type ModelFacts,
-  type ModelState,
   type Network,
   readCheckpoint,
   stateTensors,
-  stateValues,
   trainingStep,
   unet,
-  writeCheckpoint,
 } from "../../model/index.ts";
-import { packageVersion } from "../../paths/index.ts";
 import { flatten, type TensorFlow } from "../../tensorflow/index.ts";
 import { batchTensors, classMetrics, type Evaluation, evaluate } from "../evaluation.ts";
-import { advanced, NO_STANDING, patienceIsSpent, type Standing } from "../standing.ts";
+import { aboutTrial, BEST_CHECKPOINT, LAST_CHECKPOINT, type Progress, saveEpoch } from "../save.ts";
+import { NO_STANDING, patienceIsSpent } from "../standing.ts";
 import type { Task, TrialContext, TrialResult } from "../task.ts";
 import { tensorLeftovers } from "../tensor-leftovers.ts";
 import { trialTensorFlow } from "../trial-tensorflow.ts";
 import { batches, openVolumes, type VolumeSource } from "../volumes.ts";
-
-export const CHECKPOINTS = "checkpoints";
-export const LAST_CHECKPOINT = `${CHECKPOINTS}/last.safetensors`;
-export const BEST_CHECKPOINT = `${CHECKPOINTS}/best.safetensors`;
 
 const inputSchema = z.object({
   /** What the best checkpoint is best in; missing for a lone trial. */
@@ -40,13 +31,6 @@ const inputSchema = z.object({
 });
 
 const GIBI = 2 ** 30;
-
-interface Progress {
-  state: ModelState;
-  epoch: number;
-  step: number;
-  standing: Standing;
-}
 
 async function run(trial: TrialContext): Promise<TrialResult> {
   const { config } = trial;
@@ -67,6 +51,7 @@ async function run(trial: TrialContext): Promise<TrialResult> {
     train: trainingStep(runtime, network, train),
     evaluate: evaluationStep(runtime, network, train.loss),
   };
+  const about = await aboutTrial(trial, goal, info, channels, runtime.version);
   const progress = await begin(trial, runtime, network);
   const ended = () => progress.epoch >= train.epochs || patienceIsSpent(progress.standing, progress.epoch, train);
   try {
@@ -82,7 +67,7 @@ async function run(trial: TrialContext): Promise<TrialResult> {
       if (validated === null) return { stopped: true, metrics: {} };
       progress.epoch++;
       const metrics = epochMetrics(trained, validated);
-      await save(trial, network, progress, metrics, goal, info, channels, runtime.version);
+      await saveEpoch(trial.dir, network, progress, metrics, about);
       const seconds = (performance.now() - start) / 1000;
       const volumes = training.size + validation.size;
       await trial.report({
@@ -213,54 +198,6 @@ async function trainEpoch(
 function epochMetrics({ loss, dice }: Trained, validation: Evaluation | undefined): Record<string, number> {
   if (!validation) return { loss, dice };
   return { loss, dice, val_loss: validation.loss, val_dice: validation.dice, ...classMetrics(validation, "val_") };
-}
-
-const keptCheckpoint = (epoch: number) => `${CHECKPOINTS}/epoch-${epoch}.safetensors`;
-
-/** Writes the last checkpoint, and first those that this epoch has a place among: the best one, and the best few. */
-async function save(
-  trial: TrialContext,
-  network: Network,
-  progress: Progress,
-  metrics: Record<string, number>,
-  goal: z.output<typeof inputSchema>,
-  info: DatasetInfo,
-  channels: number,
-  tensorflow: string,
-): Promise<void> {
-  const { train } = trial.config;
-  const { epoch } = progress;
-  // Without a validation split the model goes by the training's Dice.
-  const goalMetric = metrics[goal.metric];
-  const value = goalMetric ?? metrics.dice ?? Number.NaN;
-  const before = progress.standing;
-  progress.standing = advanced(before, { value, epoch }, goalMetric === undefined ? "max" : goal.mode, train);
-  const facts: ModelFacts = {
-    format: 1,
-    model: trial.config.model,
-    train,
-    channels,
-    outputs: network.outputs,
-    epoch,
-    step: progress.step,
-    metrics,
-    ...progress.standing,
-    preprocessing: info.distmis?.preprocessing ?? null,
-    versions: { distmis: packageVersion(), tensorflow },
-  };
-  const { best, kept } = progress.standing;
-  await fs.mkdir(path.join(trial.dir, CHECKPOINTS), { recursive: true });
-  const stored = stateValues(progress.state);
-  const write = (name: string) => writeCheckpoint(path.join(trial.dir, name), network, stored, facts);
-  if (train.keep_best > 1 && kept.some((own) => own.epoch === epoch)) await write(keptCheckpoint(epoch));
-  if (best?.epoch === epoch) await write(BEST_CHECKPOINT);
-  await write(LAST_CHECKPOINT);
-  for (const old of before.kept) {
-    // Only now: until the last checkpoint is written, a resumed trial may come back to them.
-    if (!kept.some((own) => own.epoch === old.epoch)) {
-      await fs.rm(path.join(trial.dir, keptCheckpoint(old.epoch)), { force: true });
-    }
-  }
 }
 
 const task: Task = { run, leftovers: tensorLeftovers };

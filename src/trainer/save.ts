@@ -1,0 +1,89 @@
+/** The checkpoints of a trial: after every epoch the last one, and with it the best one and the best few. */
+import fs from "node:fs/promises";
+import path from "node:path";
+import type { DatasetInfo } from "../data/index.ts";
+import { type ModelFacts, type ModelState, type Network, stateValues, writeCheckpoint } from "../model/index.ts";
+import { packageVersion } from "../paths/index.ts";
+import { advanced, type Standing } from "./standing.ts";
+import type { TrialContext } from "./task.ts";
+
+const CHECKPOINTS = "checkpoints";
+/** Relative to the trial's folder. */
+export const LAST_CHECKPOINT = `${CHECKPOINTS}/last.safetensors`;
+export const BEST_CHECKPOINT = `${CHECKPOINTS}/best.safetensors`;
+
+const keptCheckpoint = (epoch: number) => `${CHECKPOINTS}/epoch-${epoch}.safetensors`;
+
+/** Where a trial stands between two epochs. */
+export interface Progress {
+  state: ModelState;
+  epoch: number;
+  step: number;
+  standing: Standing;
+}
+
+/** What the best checkpoint is best in. */
+export interface Goal {
+  metric: string;
+  mode: "max" | "min";
+}
+
+/** What all checkpoints of a trial have in common. */
+export interface AboutTrial {
+  goal: Goal;
+  facts: Pick<ModelFacts, "format" | "model" | "train" | "channels" | "preprocessing" | "versions">;
+}
+
+/** @param tensorflow its version */
+export async function aboutTrial(
+  { config }: TrialContext,
+  goal: Goal,
+  info: DatasetInfo,
+  channels: number,
+  tensorflow: string,
+): Promise<AboutTrial> {
+  return {
+    goal,
+    facts: {
+      format: 1,
+      model: config.model,
+      train: config.train,
+      channels,
+      preprocessing: info.distmis?.preprocessing ?? null,
+      versions: { distmis: packageVersion(), tensorflow },
+    },
+  };
+}
+
+/**
+ * Advances `progress.standing` and writes the last checkpoint, and first those that this epoch has a place among: the best one, and
+ * the best few.
+ */
+export async function saveEpoch(
+  trialDir: string,
+  network: Network,
+  progress: Progress,
+  metrics: Record<string, number>,
+  { goal, facts: common }: AboutTrial,
+): Promise<void> {
+  const { epoch, step, standing: before } = progress;
+  const { train } = common;
+  // Without a validation split the model goes by the training's Dice.
+  const goalMetric = metrics[goal.metric];
+  const value = goalMetric ?? metrics.dice ?? Number.NaN;
+  progress.standing = advanced(before, { value, epoch }, goalMetric === undefined ? "max" : goal.mode, train);
+  const facts: ModelFacts = { ...common, outputs: network.outputs, epoch, step, metrics, ...progress.standing };
+  const { best, kept } = progress.standing;
+  await fs.mkdir(path.join(trialDir, CHECKPOINTS), { recursive: true });
+  const stored = stateValues(progress.state);
+  const write = (name: string) => writeCheckpoint(path.join(trialDir, name), network, stored, facts);
+  if (train.keep_best > 1 && kept.some((own) => own.epoch === epoch)) await write(keptCheckpoint(epoch));
+  if (best?.epoch === epoch) await write(BEST_CHECKPOINT);
+  await write(LAST_CHECKPOINT);
+  for (const old of before.kept) {
+    // Only now: until the last checkpoint is written, a resumed trial may come back to them.
+    if (!kept.some((own) => own.epoch === old.epoch)) {
+      await fs.rm(path.join(trialDir, keptCheckpoint(old.epoch)), { force: true });
+    }
+  }
+}
