@@ -55,6 +55,7 @@ export {
   type ScoreTable,
   writeEvaluationCsv,
 } from "./metrics/index.ts";
+export { type ExportOptions, exportModel } from "./model-folder/index.ts";
 export { inspectNifti, type NiftiInspection } from "./nifti/index.ts";
 export { packageRoot } from "./paths/index.ts";
 export { makePhantom } from "./phantom/index.ts";

@@ -29,6 +29,7 @@ class Worker:
         gpu_ids = [str(gpu) for gpu in ray.get_runtime_context().get_accelerator_ids().get("GPU", [])]
         env = {key: value for key, value in os.environ.items() if key not in _WITHHELD}
         env["DISTMIS_CPUS"] = f"{cpus:g}"
+        env["DISTMIS_RAY_VERSION"] = ray.__version__
         env.update(environment)
         # Ray leaves the variable alone for an actor without GPUs, which would then see all of them.
         env["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "") if gpu_ids else ""

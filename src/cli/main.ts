@@ -6,6 +6,7 @@ import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { expParallelCommand } from "./exp-parallel.ts";
+import { exportCommand } from "./export.ts";
 import { failWith } from "./fail.ts";
 import { inspectCommand } from "./inspect.ts";
 import { phantomCommand } from "./phantom.ts";
@@ -39,6 +40,7 @@ try {
     .command(predictCommand)
     .command(evaluateCommand)
     .command(inspectCommand)
+    .command(exportCommand)
     .command(phantomCommand)
     .command(doctorCommand)
     .demandCommand(1, "name a command; `distmis --help` lists them")

@@ -25,7 +25,7 @@ export const predictCommand: CommandModule<object, Arguments> = {
         demandOption: true,
         requiresArg: true,
         describe:
-          "Folder of a run (its best trial is used) or of a trial, or a checkpoint file; of several, the mean of their " +
+          "Folder of a run (its best trial is used), of a trial or of an exported model, or a checkpoint file; of several, the mean of their " +
           "probabilities counts",
       })
       .option("input", {

@@ -3,6 +3,7 @@ import path from "node:path";
 import {
   connect,
   DistmisError,
+  exportModel,
   findCheckpoint,
   loadExperiment,
   makePhantom,
@@ -102,13 +103,17 @@ async function search(
     });
     results = await show(run, false);
     if (results.state === "finished" && results.best) {
+      const checkpoint = await findCheckpoint(results.best.dir);
       measured = await runTask(cluster, {
         config: trialConfig(experiment, results.best.parameters),
         task: "evaluate",
-        taskInput: { checkpoint: await findCheckpoint(results.best.dir), split, predictions },
+        taskInput: { checkpoint, split, predictions },
         trialDir: path.join(runDir, "evaluation"),
         signal: signals.stop,
       });
+      if (results.model) {
+        await exportModel({ checkpoint, output: results.model, overwrite: true, measured: { [split]: measured } });
+      }
     }
   } finally {
     await cluster.close();

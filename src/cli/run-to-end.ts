@@ -99,12 +99,13 @@ function drained(): Promise<void> {
 export function printResults(results: RunResults): void {
   const width = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
   if (results.trials.length > 0) console.log(resultsTable(results, { width }));
-  const { best, metric, runDir } = results;
+  const { best, metric, model, runDir } = results;
   if (best?.best) {
     const parameters = formatParameters(best.parameters);
     const value = `${metric} ${formatMetric(best.best.value)} at epoch ${best.best.epoch}`;
     console.log(`best trial ${best.trial}: ${value}${parameters === "" ? "" : ` (${parameters})`}`);
   }
+  if (model !== null) console.log(`model folder: ${model}`);
   console.log(`run folder: ${runDir}`);
   if (results.state === "interrupted") console.log("stopped; the same command continues it");
 }

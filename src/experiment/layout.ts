@@ -7,6 +7,8 @@ export const runFiles = {
   experiment: (runDir: string): string => path.join(runDir, "experiment.yaml"),
   resultsCsv: (runDir: string): string => path.join(runDir, "results.csv"),
   resultsJsonl: (runDir: string): string => path.join(runDir, "results.jsonl"),
+  /** The best trial's model, see src/model-folder. */
+  model: (runDir: string): string => path.join(runDir, "model"),
   trial: (runDir: string, trial: string): string => path.join(runDir, "trials", trial),
   trialLog: (runDir: string, trial: string): string => path.join(runDir, "trials", trial, "trainer.log"),
   trialConfig: (runDir: string, trial: string): string => path.join(runDir, "trials", trial, "config.json"),

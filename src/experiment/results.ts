@@ -37,6 +37,8 @@ export interface RunResults {
   trials: TrialSummary[];
   /** The first of `trials` if it has a value. */
   best: TrialSummary | null;
+  /** Folder of the best trial's model, absolute; null before the end, and for a trainer of the user's own. */
+  model: string | null;
 }
 
 /** The trials of a run as a table, best first. */

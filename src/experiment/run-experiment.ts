@@ -9,6 +9,7 @@ import { createEventQueue } from "./event-queue.ts";
 import type { RunEvent } from "./events.ts";
 import { runLanes } from "./lanes.ts";
 import { runFiles, trialId } from "./layout.ts";
+import { leaveModel } from "./leave-model.ts";
 import { planPlacement } from "./placement.ts";
 import { createResultsWriter, type RunResults, rankedSummaries } from "./results.ts";
 import { openRun, type RunFolder } from "./run-folder.ts";
@@ -36,7 +37,7 @@ export interface Run extends AsyncIterable<RunEvent> {
 
 /**
  * Runs the trials of an experiment, or continues what lies in the run folder: trials that have ended are not run again,
- * a finished run is only shown, and `cluster`, if it is a function, is not called for it.
+ * a finished run is only shown (and its model folder made, should it be missing), and `cluster`, if it is a function, is not called for it.
  *
  * Errors: RUN_REFUSED (folder in use or of another experiment), FILE_UNUSABLE, PLACEMENT_REFUSED (with what is missing),
  * CLUSTER_UNAVAILABLE, TRAINER_FAILED (no trainer could be started). Failing trials are results, not errors.
@@ -71,7 +72,13 @@ async function execute(
   try {
     await announce(folder, experiment, emit);
     if (!folder.state.finished) await work(folder, connect, experiment, options, emit);
-    const results = resultsOf(folder, experiment);
+    const ranked = resultsOf(folder, experiment);
+    const { model, problem } = await leaveModel(ranked, experiment);
+    if (problem !== null) {
+      const time = new Date().toISOString();
+      await emit({ type: "log", time, trial: null, stream: "distmis", text: problem });
+    }
+    const results = { ...ranked, model };
     await emit({
       type: "run_ended",
       time: new Date().toISOString(),
@@ -111,7 +118,7 @@ function hasEnded(trial: TrialState): boolean {
   return trial.state === "completed" || trial.state === "failed";
 }
 
-function resultsOf(folder: RunFolder, experiment: Experiment): RunResults {
+function resultsOf(folder: RunFolder, experiment: Experiment): Omit<RunResults, "model"> {
   const { metric, mode } = experiment.search;
   const trials = rankedSummaries(folder.state, experiment, folder.dir);
   const [first] = trials;

@@ -1,8 +1,9 @@
-/** From what a person names, a run, a trial or a file, to a checkpoint. */
+/** From what a person names, a run, a trial, a model folder or a file, to a checkpoint. */
 import fs from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { DistmisError } from "../errors/index.ts";
+import { checkModelFolder, modelFiles } from "../model-folder/index.ts";
 
 /** A row of results.jsonl, as far as it matters here; the best trial comes first. */
 const rowSchema = z.object({ trial: z.string(), best: z.object({ checkpoint: z.string() }).nullable() });
@@ -14,13 +15,16 @@ async function isFile(file: string): Promise<boolean> {
 }
 
 /**
- * The checkpoint that `place` means: itself if it is a file, a trial's best one, or that of a run's best trial.
+ * The checkpoint that `place` means: itself if it is a file, a model folder's weights, a trial's best one, or that of a run's best
+ * trial.
  * @returns an absolute path
- * @throws DistmisError FILE_UNUSABLE if there is none
+ * @throws DistmisError FILE_UNUSABLE if there is none, DATA_INVALID naming a file of a model folder that was changed or damaged
  */
 export async function findCheckpoint(place: string): Promise<string> {
   const absolute = path.resolve(place);
   if (await isFile(absolute)) return absolute;
+  for (const name of [modelFiles.model, modelFiles.weights])
+    if (await isFile(path.join(absolute, name))) return checkModelFolder(absolute);
   const own = path.join(absolute, BEST);
   if (await isFile(own)) return own;
   const results = path.join(absolute, "results.jsonl");
@@ -33,6 +37,6 @@ export async function findCheckpoint(place: string): Promise<string> {
   }
   throw new DistmisError(
     "FILE_UNUSABLE",
-    `${absolute}: neither a checkpoint (.safetensors) nor the folder of a trial or run: name what \`distmis run\` wrote`,
+    `${absolute}: neither a checkpoint (.safetensors) nor the folder of a model, trial or run: name what \`distmis run\` wrote`,
   );
 }

@@ -1,45 +1,23 @@
-/** A model in a file: its weights under the names of the network's parameters, and what is needed to use or train it further. */
+/** A model's state to and from its file. */
 import type { Tensor1D } from "@tensorflow/tfjs-node-gpu";
-import { z } from "zod";
-import { modelSchema, type TrainConfig, trainSchema } from "../config/index.ts";
+import type { z } from "zod";
+import type { TrainConfig } from "../config/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import type { Tfjs } from "../tensorflow/index.ts";
 import { initialScale, LOSS_SCALE } from "./loss-scale.ts";
+import {
+  type ModelFacts,
+  type modelFactsSchema,
+  readModelFile,
+  SLOT_PREFIX,
+  tensorsOf,
+  writeModelFile,
+} from "./model-file.ts";
 import { slotNames } from "./optimizer.ts";
 import { type ParameterSpec, parameterCount, splitValues } from "./parameters.ts";
-import { type NamedTensor, readSafetensors, writeSafetensors } from "./safetensors.ts";
+import type { NamedTensor } from "./safetensors.ts";
 import type { ModelState } from "./steps.ts";
 import type { Network } from "./unet.ts";
-
-/** A value of the metric that the search goes by, and its epoch. */
-const epochValueSchema = z.strictObject({ value: z.number(), epoch: z.int() });
-export type EpochValue = z.output<typeof epochValueSchema>;
-
-/** What stands beside the weights, as JSON under the metadata key "distmis". */
-export const modelFactsSchema = z.strictObject({
-  format: z.literal(1),
-  model: modelSchema,
-  train: trainSchema,
-  /** Modalities of the images. */
-  channels: z.int().min(1),
-  /** Logits a voxel, see Network. */
-  outputs: z.int().min(1).default(1),
-  /** Finished epochs and optimiser steps. */
-  epoch: z.int().min(0),
-  step: z.int().min(0),
-  /** Of this epoch. */
-  metrics: z.record(z.string(), z.number()),
-  /** Best value of the metric that the search goes by, and its epoch; null before the first validation. */
-  best: epochValueSchema.nullable(),
-  /** The best ones so far, the best first; as many as are kept. */
-  kept: z.array(epochValueSchema).default([]),
-  /** The last value that was better than the one before by early stopping's `min_delta`. */
-  progress: epochValueSchema.nullable().default(null),
-  /** How images become the network's input: `distmis.preprocessing` of info.json; null for a data set that DistMIS itself wrote. */
-  preprocessing: z.unknown(),
-  versions: z.record(z.string(), z.string()),
-});
-export type ModelFacts = z.output<typeof modelFactsSchema>;
 
 /** The values of a {@link ModelState} on the JavaScript side. */
 export interface StateValues {
@@ -80,8 +58,6 @@ export function stateTensors(tf: Tfjs, stored: StateValues, train: TrainConfig):
   };
 }
 
-const SLOT_PREFIX = "optimizer.";
-
 /** Writes a checkpoint, atomically. */
 export async function writeCheckpoint(
   file: string,
@@ -106,10 +82,7 @@ export async function writeCheckpoint(
       data,
     })),
   ];
-  await writeSafetensors(file, tensors, {
-    format: "distmis",
-    distmis: JSON.stringify(facts),
-  });
+  await writeModelFile(file, tensors, facts);
 }
 
 /**
@@ -120,29 +93,14 @@ export async function readCheckpoint(
   file: string,
   networkOf: (facts: ModelFacts) => Network,
 ): Promise<{ stored: StateValues; facts: ModelFacts; network: Network }> {
-  const { tensors, metadata } = await readSafetensors(file);
-  let facts: ModelFacts;
-  try {
-    facts = modelFactsSchema.parse(JSON.parse(metadata.distmis ?? "null"));
-  } catch (error) {
-    throw new DistmisError("DATA_INVALID", `${file}: not a model of distmis, or of a newer version than this one`, {
-      cause: error,
-    });
-  }
+  const { tensors, facts } = await readModelFile(file);
   const network = networkOf(facts);
   const flat = (specs: readonly ParameterSpec[]): Float32Array => {
     const all = new Float32Array(parameterCount(specs));
     let offset = 0;
-    for (const { name, shape } of specs) {
-      const found = tensors.get(name);
-      if (found?.shape.join() !== shape.join()) {
-        throw new DistmisError(
-          "DATA_INVALID",
-          `${file}: ${name} is ${found?.shape.join(" x ") ?? "missing"}, expected ${shape.join(" x ")}`,
-        );
-      }
-      all.set(found.data, offset);
-      offset += found.data.length;
+    for (const { data } of tensorsOf(file, tensors, specs)) {
+      all.set(data, offset);
+      offset += data.length;
     }
     return all;
   };

@@ -1,8 +1,5 @@
 /** The 3D U-Net, its loss and its optimiser, as functions over tensors. */
 export {
-  type EpochValue,
-  type ModelFacts,
-  modelFactsSchema,
   readCheckpoint,
   type StateValues,
   stateTensors,
@@ -11,6 +8,15 @@ export {
   writeCheckpoint,
 } from "./checkpoint.ts";
 export { type Loss, lossOf } from "./loss.ts";
+export {
+  type EpochValue,
+  type ModelFacts,
+  modelFactsSchema,
+  readModelFile,
+  tensorsOf,
+  writeModelFile,
+} from "./model-file.ts";
+export { NORM_EPSILON } from "./norm.ts";
 export {
   initialSlots,
   type OptimizerConfig,
@@ -38,3 +44,4 @@ export {
   trainingStep,
 } from "./steps.ts";
 export { type Network, type TrainingPass, unet } from "./unet.ts";
+export { unetParameters } from "./unet-parameters.ts";

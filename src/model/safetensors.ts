@@ -21,8 +21,13 @@ const entrySchema = z.object({
 });
 const headerSchema = z.object({ __metadata__: z.record(z.string(), z.string()).default({}) }).catchall(entrySchema);
 
-/** Key of our checksum over the data, in the format's free metadata. */
+/** Keys of our checksums over the data and over the header, in the format's free metadata. */
 const CHECKSUM = "crc32c";
+const HEADER_CHECKSUM = "header_crc32c";
+/** Stands for the header's own checksum while it is computed. */
+const UNSET = "00000000";
+const headerField = (sum: string) => `"${HEADER_CHECKSUM}":"${sum}"`;
+const hex = (sum: number) => sum.toString(16).padStart(UNSET.length, "0");
 /** A header larger than this is no model of ours. */
 const LARGEST_HEADER = 16 * 2 ** 20;
 
@@ -42,10 +47,12 @@ export async function writeSafetensors(
     return [name, { dtype: "F32", shape, data_offsets: [start, offset] }];
   });
   const header = {
-    __metadata__: { ...metadata, [CHECKSUM]: String(crc32c(data)) },
+    __metadata__: { ...metadata, [CHECKSUM]: String(crc32c(data)), [HEADER_CHECKSUM]: UNSET },
     ...Object.fromEntries(entries),
   };
-  const text = Buffer.from(JSON.stringify(header));
+  const unsigned = JSON.stringify(header);
+  // Within a value of the metadata the quotes would be escaped.
+  const text = Buffer.from(unsigned.replace(headerField(UNSET), headerField(hex(crc32c(unsigned)))));
   // The data begins at a multiple of 8.
   const padded = Buffer.alloc(Math.ceil(text.length / 8) * 8, " ");
   text.copy(padded);
@@ -80,9 +87,10 @@ export async function readSafetensors(file: string): Promise<{
   if (bytes.length < 8) throw bad(`${bytes.length} bytes`);
   const size = Number(bytes.readBigUInt64LE());
   if (size > LARGEST_HEADER || size > bytes.length - 8) throw bad(`its header claims ${size} bytes`);
+  const text = bytes.toString("utf8", 8, 8 + size).trimEnd();
   let header: z.output<typeof headerSchema>;
   try {
-    header = headerSchema.parse(JSON.parse(bytes.toString("utf8", 8, 8 + size)));
+    header = headerSchema.parse(JSON.parse(text));
   } catch (error) {
     throw bad("its header is not that of a safetensors file of float32", error);
   }
@@ -90,6 +98,11 @@ export async function readSafetensors(file: string): Promise<{
   const { __metadata__: metadata, ...entries } = header;
   const checksum = metadata[CHECKSUM];
   if (checksum !== undefined && checksum !== String(crc32c(data))) throw bad("its checksum is wrong");
+  const signature = metadata[HEADER_CHECKSUM];
+  // A file of another program has none, one of an older distmis that of the data alone.
+  if (signature !== undefined && signature !== hex(crc32c(text.replace(headerField(signature), headerField(UNSET))))) {
+    throw bad("the checksum of its header is wrong");
+  }
   const tensors = new Map<string, NamedTensor>();
   for (const [name, entry] of Object.entries(entries)) {
     const { shape, data_offsets } = entrySchema.parse(entry);

@@ -1,9 +1,9 @@
 /** The checkpoints of a trial: after every epoch the last one, and with it the best one and the best few. */
 import fs from "node:fs/promises";
 import path from "node:path";
-import type { DatasetInfo } from "../data/index.ts";
+import { type DatasetInfo, outputsOf } from "../data/index.ts";
 import { type ModelFacts, type ModelState, type Network, stateValues, writeCheckpoint } from "../model/index.ts";
-import { packageVersion } from "../paths/index.ts";
+import { originOf, type TrialOrigin, versionsOf } from "./origin.ts";
 import { advanced, type Standing } from "./standing.ts";
 import type { TrialContext } from "./task.ts";
 
@@ -23,35 +23,33 @@ export interface Progress {
 }
 
 /** What the best checkpoint is best in. */
-export interface Goal {
-  metric: string;
-  mode: "max" | "min";
-}
+type Goal = NonNullable<ModelFacts["goal"]>;
 
 /** What all checkpoints of a trial have in common. */
-export interface AboutTrial {
-  goal: Goal;
-  facts: Pick<ModelFacts, "format" | "model" | "train" | "channels" | "preprocessing" | "versions">;
-}
+export type AboutTrial = Pick<
+  ModelFacts,
+  "format" | "model" | "train" | "channels" | "outputs" | "preprocessing" | "versions"
+> & { goal: Goal; origin: TrialOrigin };
 
 /** @param tensorflow its version */
 export async function aboutTrial(
-  { config }: TrialContext,
+  trial: TrialContext,
   goal: Goal,
   info: DatasetInfo,
   channels: number,
   tensorflow: string,
 ): Promise<AboutTrial> {
+  const { model, train } = trial.config;
   return {
+    format: 1,
+    model,
+    train,
+    channels,
+    outputs: outputsOf(info),
     goal,
-    facts: {
-      format: 1,
-      model: config.model,
-      train: config.train,
-      channels,
-      preprocessing: info.distmis?.preprocessing ?? null,
-      versions: { distmis: packageVersion(), tensorflow },
-    },
+    preprocessing: info.distmis?.preprocessing ?? null,
+    versions: await versionsOf(tensorflow),
+    origin: await originOf(trial, info),
   };
 }
 
@@ -64,15 +62,16 @@ export async function saveEpoch(
   network: Network,
   progress: Progress,
   metrics: Record<string, number>,
-  { goal, facts: common }: AboutTrial,
+  about: AboutTrial,
 ): Promise<void> {
   const { epoch, step, standing: before } = progress;
-  const { train } = common;
+  const { train, goal } = about;
   // Without a validation split the model goes by the training's Dice.
   const goalMetric = metrics[goal.metric];
   const value = goalMetric ?? metrics.dice ?? Number.NaN;
   progress.standing = advanced(before, { value, epoch }, goalMetric === undefined ? "max" : goal.mode, train);
-  const facts: ModelFacts = { ...common, outputs: network.outputs, epoch, step, metrics, ...progress.standing };
+  const origin = { ...about.origin, time: new Date().toISOString() };
+  const facts: ModelFacts = { ...about, epoch, step, metrics, ...progress.standing, origin };
   const { best, kept } = progress.standing;
   await fs.mkdir(path.join(trialDir, CHECKPOINTS), { recursive: true });
   const stored = stateValues(progress.state);

@@ -23,7 +23,8 @@ function trial(number: number, more: Partial<TrialSummary> = {}): TrialSummary {
 }
 
 function results(trials: TrialSummary[]): RunResults {
-  return { state: "finished", runDir: "/runs/x", metric: "val_dice", mode: "max", trials, best: trials[0] ?? null };
+  const best = trials[0] ?? null;
+  return { state: "finished", runDir: "/runs/x", metric: "val_dice", mode: "max", trials, best, model: null };
 }
 
 describe("resultsTable", () => {

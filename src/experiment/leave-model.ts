@@ -1,0 +1,30 @@
+/** What a finished search leaves for others: the model of its best trial. */
+import path from "node:path";
+import type { Experiment } from "../config/index.ts";
+import { DistmisError } from "../errors/index.ts";
+import { checkModelFolder, exportModel } from "../model-folder/index.ts";
+import { runFiles } from "./layout.ts";
+import type { RunResults } from "./results.ts";
+
+/**
+ * Writes the model folder of a finished run unless it is there already. A model that can't be written is no reason to lose a run:
+ * `problem` is then a line for a person.
+ */
+export async function leaveModel(
+  { state, best, runDir }: Omit<RunResults, "model">,
+  { trainer }: Experiment,
+): Promise<{ model: string | null; problem: string | null }> {
+  // A trainer of the user's own writes what it likes.
+  if (state !== "finished" || !best?.best?.checkpoint || trainer.module !== undefined)
+    return { model: null, problem: null };
+  const model = runFiles.model(runDir);
+  try {
+    await checkModelFolder(model).catch(() =>
+      exportModel({ checkpoint: path.join(best.dir, best.best?.checkpoint ?? ""), output: model, overwrite: true }),
+    );
+    return { model, problem: null };
+  } catch (error) {
+    if (!(error instanceof DistmisError)) throw error;
+    return { model: null, problem: `no model folder was written: ${error.message}` };
+  }
+}
