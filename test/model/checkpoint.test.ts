@@ -36,12 +36,21 @@ const factsOf = (train: object) => ({
   outputs: 1,
   epoch: 3,
   step: 9,
-  metrics: { loss: 0.5 },
+  metrics: { loss: 0.5, val_loss: Number.NaN },
+  goal: { metric: "val_dice", mode: "max" as const },
   best: { value: 0.5, epoch: 2 },
   kept: [{ value: 0.5, epoch: 2 }],
   progress: { value: 0.4, epoch: 1 },
   preprocessing: null,
   versions: {},
+  origin: {
+    experiment: "e",
+    trial: "0001",
+    attempt: 1,
+    host: "node1",
+    time: "2026-01-02T03:04:05.678Z",
+    data: { dir: "/data", name: null, info_sha256: "00" },
+  },
 });
 
 for (const [train, names] of [
@@ -70,7 +79,7 @@ for (const [train, names] of [
 
 test("a checkpoint from before there were several optimisers is read", async () => {
   const file = path.join(dir, "old.safetensors");
-  const { kept, progress, outputs, train, ...facts } = factsOf({});
+  const { kept, progress, outputs, train, goal, origin, ...facts } = factsOf({});
   const { optimizer, schedule, keep_best, ...oldTrain } = train;
   const state = initialState(runtime, network, train);
   await writeCheckpoint(file, network, { ...stateValues(state), slots: {} }, factsOf({}));
@@ -90,6 +99,7 @@ test("a checkpoint from before there were several optimisers is read", async () 
   assert.equal(read.stored.slots.first?.[count - 1], 7);
   assert.deepEqual(read.facts.train, train);
   assert.deepEqual([read.facts.outputs, read.facts.kept, read.facts.progress], [1, [], null]);
+  assert.deepEqual([read.facts.goal, read.facts.origin], [null, null]);
 
   await writeSafetensors(file, [...tensors.values(), slot("first", count - 1)], {
     format: "distmis",

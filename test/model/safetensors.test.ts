@@ -24,25 +24,15 @@ before(async () => {
 
 after(() => fs.rmSync(dir, { recursive: true, force: true }));
 
-// By the format's own definition, as its reader is no dependency of ours.
 const PYTHON = `
-import json, struct, sys
-import numpy as np
-raw = open(sys.argv[1], "rb").read()
-size = struct.unpack("<Q", raw[:8])[0]
-assert size % 8 == 0
-header = json.loads(raw[8:8 + size])
-meta = header.pop("__metadata__")
-data = raw[8 + size:]
-out = {}
-for name, entry in header.items():
-    begin, end = entry["data_offsets"]
-    assert entry["dtype"] == "F32"
-    out[name] = np.frombuffer(data[begin:end], "<f4").reshape(entry["shape"]).tolist()
-print(json.dumps([out, meta["note"]]))
+import json, sys
+from safetensors import safe_open
+with safe_open(sys.argv[1], "np") as file:
+    out = {name: [str(file.get_tensor(name).dtype), file.get_tensor(name).tolist()] for name in file.keys()}
+    print(json.dumps([out, file.metadata()["note"]]))
 `;
 
-test("what is written is read, here and by the format's definition", async () => {
+test("what is written is read, here and by Python's safetensors", async () => {
   const { tensors, metadata } = await readSafetensors(file);
   assert.equal(metadata.note, "ä");
   assert.deepEqual([...tensors.keys()], ["a.kernel", "empty", "b"]);
@@ -53,12 +43,31 @@ test("what is written is read, here and by the format's definition", async () =>
   });
   const [values, note] = JSON.parse(execFileSync(testPython, ["-c", PYTHON, file], { encoding: "utf8" }));
   assert.equal(note, "ä");
-  assert.deepEqual(values["a.kernel"], [
-    [1, 2, 3],
-    [4, 5, 6.5],
-  ]);
-  assert.deepEqual(values.empty, []);
-  assert.equal(values.b, Math.fround(-1e30));
+  assert.deepEqual(values, {
+    "a.kernel": [
+      "float32",
+      [
+        [1, 2, 3],
+        [4, 5, 6.5],
+      ],
+    ],
+    empty: ["float32", []],
+    b: ["float32", Math.fround(-1e30)],
+  });
+});
+
+test("a file of Python's safetensors is read", async () => {
+  const other = path.join(dir, "python.safetensors");
+  const write = `
+import sys
+import numpy as np
+from safetensors.numpy import save_file
+save_file({"x": np.arange(6, dtype=np.float32).reshape(2, 3)}, sys.argv[1], {"by": "python"})
+`;
+  execFileSync(testPython, ["-c", write, other]);
+  const { tensors, metadata } = await readSafetensors(other);
+  assert.deepEqual(tensors.get("x"), { name: "x", shape: [2, 3], data: Float32Array.of(0, 1, 2, 3, 4, 5) });
+  assert.deepEqual(metadata, { by: "python" });
 });
 
 test("a damaged file is refused by name, whatever was damaged", async () => {
@@ -66,6 +75,7 @@ test("a damaged file is refused by name, whatever was damaged", async () => {
   const size = Number(whole.readBigUInt64LE());
   const damaged: Record<string, Buffer> = {
     "a flipped bit in the data": Buffer.from(whole.map((byte, index) => (index === 8 + size + 5 ? byte ^ 1 : byte))),
+    "another note": Buffer.from(whole.toString("latin1").replace(/"note":"../, '"note":"oe'), "latin1"),
     "cut short": whole.subarray(0, whole.length - 4),
     nothing: Buffer.alloc(0),
     "a header beyond the file": Buffer.concat([Buffer.from([255, 255, 255, 255, 255, 0, 0, 0]), whole.subarray(8)]),
