@@ -11,7 +11,7 @@ import type { RunResults } from "./results.ts";
  * `problem` is then a line for a person.
  */
 export async function leaveModel(
-  { state, best, runDir }: Omit<RunResults, "model">,
+  { state, best, runDir }: Pick<RunResults, "state" | "best" | "runDir">,
   { trainer }: Experiment,
 ): Promise<{ model: string | null; problem: string | null }> {
   // A trainer of the user's own writes what it likes.

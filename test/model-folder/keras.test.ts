@@ -57,7 +57,7 @@ const cases: Case[] = [
     title: "no norm, kernel 1, residual, dropout",
     outputs: 1,
     shape: [4, 2, 6, 3],
-    model: { norm: "none", kernel: 1, residual: true, dropout: 0.3, depth: 1, filters: 4 },
+    model: { norm: "none", kernel: 1, residual: true, dropout: 0.3, depth: 1, filters: 4, initial_deviation: 0.6 },
   },
   {
     title: "batch norm, nearest upsampling, leaky relu, 2 classes",
@@ -81,7 +81,11 @@ function noisy(specs: Network["parameters"], seed: number): Float32Array {
 }
 
 async function writeCase({ outputs, shape, model: given }: Case, dir: string): Promise<Float32Array> {
-  const { model, train } = experimentSchema.parse({ name: "keras", data: { dir: "unused" }, model: given });
+  const { model, train } = experimentSchema.parse({
+    name: "keras",
+    data: { dir: "unused" },
+    model: { initial_deviation: 0.3, ...given },
+  });
   const network = unet(runtime, model, shape[3], outputs);
   const state = initialState(runtime, network, train);
   const { slots } = stateValues(state);

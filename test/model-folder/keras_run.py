@@ -1,4 +1,4 @@
-"""Runs the example of docs/data-formats.md as a program on each folder DIR/*: one Python, as its start takes longer than they do."""
+"""Runs the example of docs/data-formats.md as a program on each folder DIR/*, all in one Python, which starts slowly."""
 
 import os
 import runpy
