@@ -9,6 +9,7 @@ interface Arguments {
   partial: boolean;
   json: boolean;
   csv: string | undefined;
+  "dataset-json": string | undefined;
 }
 
 export const evaluateCommand: CommandModule<object, Arguments> = {
@@ -38,13 +39,19 @@ export const evaluateCommand: CommandModule<object, Arguments> = {
         default: false,
         describe: "Leave out labels that have no prediction, for example those of a training set",
       })
+      .option("dataset-json", {
+        type: "string",
+        requiresArg: true,
+        describe: "dataset.json that names the classes",
+        defaultDescription: "that of the folder above --labels, if there is one",
+      })
       .option("json", { type: "boolean", default: false, describe: "Print JSON, with every case and class" })
       .option("csv", { type: "string", requiresArg: true, describe: "Write a table to this file as well" })
       .example(
         "$0 evaluate --predictions masks --labels Task04/labelsTr --partial",
         "What of a data set was predicted",
       ),
-  handler: async ({ predictions, labels, merge, partial, json, csv }) => {
+  handler: async ({ predictions, labels, merge, partial, json, csv, "dataset-json": datasetJson }) => {
     const { evaluateFolders, evaluationTable, writeEvaluationCsv } = await import("../index.ts");
     const interrupt = new AbortController();
     const onInterrupt = (): void => interrupt.abort();
@@ -52,7 +59,8 @@ export const evaluateCommand: CommandModule<object, Arguments> = {
     const line = progressLine("Measuring", "cases");
     try {
       const options = { predictions, labels, merge, partial, signal: interrupt.signal };
-      const result = await evaluateFolders(options, (done, total) => line.update(done, total));
+      const named = datasetJson === undefined ? options : { ...options, datasetJson };
+      const result = await evaluateFolders(named, (done, total) => line.update(done, total));
       line.stop();
       console.log(json ? JSON.stringify(result, null, 1) : evaluationTable(result));
       if (csv !== undefined) await writeEvaluationCsv(csv, result);

@@ -8,19 +8,20 @@ import { SCORES } from "./scores.ts";
  * Writes a row for each case and class, one for the mean over its foreground classes, and at the end those of the case "mean";
  * what is not defined is left empty. Errors: FILE_UNUSABLE.
  */
-export async function writeEvaluationCsv(file: string, { cases, mean }: EvaluationResult): Promise<void> {
-  const rows = [...cases, { case: "mean", ...mean }].flatMap((each) => tableRows(each.case, each));
+export async function writeEvaluationCsv(file: string, { cases, names, mean }: EvaluationResult): Promise<void> {
+  const rows = [...cases, { case: "mean", ...mean }].flatMap((each) => tableRows(each.case, each, names));
   try {
-    await writeFileAtomic(file, stringify(rows, { header: true, columns: ["case", "class", ...SCORES] }));
+    await writeFileAtomic(file, stringify(rows, { header: true, columns: ["case", "class", "class_name", ...SCORES] }));
   } catch (error) {
     throw new DistmisError("FILE_UNUSABLE", `${file}: can't be written: ${messageOf(error)}`, { cause: error });
   }
 }
 
-function tableRows(name: string, { classes, foreground }: ScoreTable) {
+function tableRows(name: string, { classes, foreground }: ScoreTable, names: Readonly<Record<string, string>>) {
   return [...Object.entries(classes), ["foreground", foreground] as const].map(([value, scores]) => ({
     case: name,
     class: value,
+    class_name: names[value] ?? "",
     ...scores,
   }));
 }

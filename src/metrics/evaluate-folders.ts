@@ -2,6 +2,7 @@
 import { checkPair } from "../data/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import { listNifti, type NiftiImage, niftiStem, readNifti } from "../nifti/index.ts";
+import { readClassNames } from "./class-names.ts";
 import { overlapCounts } from "./overlap.ts";
 import { classScores, meanScores, type Scores } from "./scores.ts";
 import { hausdorff95 } from "./surface.ts";
@@ -15,6 +16,8 @@ export interface EvaluateOptions {
   merge?: boolean;
   /** Labels without a prediction are left out instead of refused. */
   partial?: boolean;
+  /** dataset.json with the classes' names; default: that of the folder above `labels`, if there is one. */
+  datasetJson?: string;
   signal?: AbortSignal;
 }
 
@@ -36,6 +39,8 @@ export interface EvaluationResult {
   format: 1;
   /** Foreground classes found in any file, ascending; [1] if there are none. */
   classes: number[];
+  /** Of those of `classes` whose name is known, by the value. */
+  names: Record<string, string>;
   cases: CaseScores[];
   /** Over the cases. */
   mean: ScoreTable;
@@ -45,13 +50,14 @@ export interface EvaluationResult {
  * Measures each prediction against the label of its name.
  *
  * Errors: FILE_UNUSABLE (a folder or a counterpart is missing), DATA_INVALID naming the files (two of one name, another grid, voxels
- * that are no class), INTERRUPTED.
+ * that are no class, a dataset.json without legal `labels`), INTERRUPTED.
  */
 export async function evaluateFolders(
   options: EvaluateOptions,
   onCase: (done: number, total: number) => void = () => {},
 ): Promise<EvaluationResult> {
   const pairs = await pairFiles(options);
+  const known = await readClassNames(options.labels, options.datasetJson);
   const measured: { name: string; prediction: string; label: string; scores: Map<number, Scores> }[] = [];
   for (const [index, { name, prediction, label }] of pairs.entries()) {
     if (options.signal?.aborted) throw new DistmisError("INTERRUPTED", "stopped by the user");
@@ -68,7 +74,10 @@ export async function evaluateFolders(
   const mean = tableOf(classes, (value) =>
     meanScores(cases.map((each) => each.classes[String(value)]).filter((scores) => scores !== undefined)),
   );
-  return { format: 1, classes, cases, mean };
+  // The one class of all has none of their names.
+  const named = options.merge ? [] : classes.map((value) => [String(value), known.get(value)] as const);
+  const names = Object.fromEntries(named.flatMap(([value, name]) => (name === undefined ? [] : [[value, name]])));
+  return { format: 1, classes, names, cases, mean };
 }
 
 function tableOf(classes: readonly number[], scoresOf: (value: number) => Scores): ScoreTable {

@@ -1,10 +1,10 @@
 /** `distmis evaluate`: folders in; a table, JSON and CSV out. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { copyFile, mkdir, readFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { type TestContext, test } from "node:test";
-import { evaluateFolders, evaluationTable } from "../../src/index.ts";
+import { evaluateFolders, evaluationTable, writeEvaluationCsv } from "../../src/index.ts";
 import { writeNifti } from "../../src/nifti/index.ts";
 import { AFFINE, failure, tempDir } from "../data/helpers.ts";
 
@@ -82,13 +82,48 @@ test("prints JSON, writes CSV, and exits with 2 for folders that don't fit", asy
   assert.equal(good.status, 0, good.stderr);
   assert.deepEqual(JSON.parse(good.stdout), await evaluateFolders({ predictions, labels }));
   const lines = (await readFile(csv, "utf8")).trimEnd().split("\n");
-  assert.equal(lines[0], "case,class,dice,iou,sensitivity,precision,volume_difference_ml,hd95_mm");
+  assert.equal(lines[0], "case,class,class_name,dice,iou,sensitivity,precision,volume_difference_ml,hd95_mm");
   assert.equal(lines.length, 1 + 3 * 3);
-  assert.match(lines[4] ?? "", /^b,1,0,0,0,,-0\.009,$/);
-  assert.match(lines[9] ?? "", /^mean,foreground,0\.616/);
+  assert.match(lines[4] ?? "", /^b,1,,0,0,0,,-0\.009,$/);
+  assert.match(lines[9] ?? "", /^mean,foreground,,0\.616/);
   const bad = distmis("--predictions", predictions, "--labels", join(dir, "nowhere"));
   assert.deepEqual([bad.status, bad.stdout], [2, ""]);
   assert.equal(bad.stderr, `distmis: ${join(dir, "nowhere")}: does not exist\n`);
+});
+
+test("classes are called what the data set calls them", async (t) => {
+  const { dir, predictions, labels } = await folders(t);
+  const evaluate = (more: object = {}) => evaluateFolders({ predictions, labels, ...more });
+  assert.deepEqual((await evaluate()).names, {});
+  const beside = join(dir, "dataset.json");
+  await writeFile(
+    beside,
+    JSON.stringify({ labels: { 0: "background", 1: "edema", 2: "necrosis", 3: "tumour, enhancing" } }),
+  );
+  const result = await evaluate();
+  assert.deepEqual(result.names, { 1: "edema", 3: "tumour, enhancing" });
+  assert.match(evaluationTable(result), /│ mean\s+│ 1 edema\s+│/);
+  const csv = join(dir, "named.csv");
+  await writeEvaluationCsv(csv, result);
+  const lines = (await readFile(csv, "utf8")).split("\n");
+  assert.match(lines[2] ?? "", /^a,3,"tumour, enhancing",0\.66/);
+  assert.match(lines[3] ?? "", /^a,foreground,,/);
+  assert.deepEqual((await evaluate({ merge: true })).names, {}, "all classes as one have no name");
+
+  const datasetJson = join(dir, "nnunet.json");
+  await writeFile(datasetJson, JSON.stringify({ labels: { background: 0, Ödem: 1, whole: [1, 2, 3] } }));
+  assert.deepEqual((await evaluate({ datasetJson })).names, { 1: "Ödem" });
+  for (const [text, why] of [
+    ["{}", 'field "labels"'],
+    ['{"labels": {"1": null}}', 'found {"1":null}'],
+    ["[", "not JSON"],
+  ] as const) {
+    await writeFile(datasetJson, text);
+    await assert.rejects(evaluate({ datasetJson }), failure("DATA_INVALID", datasetJson, why));
+  }
+  await assert.rejects(evaluate({ datasetJson: dir }), failure("FILE_UNUSABLE", dir));
+  await writeFile(beside, '{"name": "of another program"}');
+  assert.deepEqual((await evaluate()).names, {});
 });
 
 test("refuses what has no counterpart, another grid or voxels that are no class, naming the files", async (t) => {

@@ -5,6 +5,7 @@ import path from "node:path";
 import { test } from "node:test";
 import { z } from "zod";
 import { hausdorff95, overlapCounts, overlapScores } from "../../src/metrics/index.ts";
+import { classScores } from "../../src/metrics/scores.ts";
 import { noise } from "../data/helpers.ts";
 
 const figure = z.number().nullable();
@@ -19,10 +20,12 @@ const caseSchema = z.object({
   iou: figure,
   sensitivity: figure,
   precision: figure,
+  /** In the truth and in the prediction. */
+  voxels: z.tuple([z.int(), z.int()]),
   hd95: figure,
 });
 const REFERENCE = path.join(import.meta.dirname, "../fixtures/metrics/reference.json");
-const cases = z.array(caseSchema).parse(JSON.parse(readFileSync(REFERENCE, "utf8")));
+const { cases } = z.object({ cases: z.array(caseSchema) }).parse(JSON.parse(readFileSync(REFERENCE, "utf8")));
 type Triple = z.output<typeof triple>;
 
 /** Bits, the lowest of a byte first. */
@@ -39,15 +42,18 @@ function close(found: number | null, expected: number | null, what: string): voi
 const isOne = (value: number): boolean => value === 1;
 
 test("agrees with MedPy on random, nested, distant and degenerate masks", () => {
-  assert.equal(cases.length, 12);
-  for (const { name, shape, spacing, truth, predicted, hd95, ...expected } of cases) {
+  assert.equal(cases.length, 32);
+  for (const { name, shape, spacing, truth, predicted, voxels, hd95, ...expected } of cases) {
     const [a, b] = [unpack(truth, shape), unpack(predicted, shape)];
     const counts = overlapCounts(a, b, [1]).get(1);
     assert.ok(counts);
-    const scores = overlapScores(counts);
+    const [dx, dy, dz] = spacing;
+    const scores = classScores(counts, dx * dy * dz, hausdorff95(a, b, isOne, shape, spacing));
+    const [inTruth, inPrediction] = voxels;
+    close(scores.volume_difference_ml, ((inPrediction - inTruth) * dx * dy * dz) / 1000, `${name}: volume difference`);
     for (const key of ["dice", "iou", "sensitivity", "precision"] as const)
       close(scores[key], expected[key], `${name}: ${key}`);
-    close(hausdorff95(a, b, isOne, shape, spacing), hd95, `${name}: HD95`);
+    close(scores.hd95_mm, hd95, `${name}: HD95`);
   }
 });
 
