@@ -28,6 +28,12 @@ test("the example of the README runs and finds the better trial", { timeout: 180
     assert.equal(lines.filter((line) => /^000[12] [1-5] (0|1)(\.\d+)?(e-\d+)?$/.test(line)).length, 10, stdout);
     assert.match(lines.at(-1) ?? "", /train\.learning_rate/);
     assert.ok(fs.existsSync(path.join(dir, "runs/small/results.csv")));
+    const provenance = path.join(dir, "runs/small/model/provenance.json");
+    assert.match(
+      JSON.parse(fs.readFileSync(provenance, "utf8")).versions.ray,
+      /^2\./,
+      "the model is left, with Ray's version",
+    );
   } finally {
     fs.rmSync(dir, { recursive: true, force: true });
   }

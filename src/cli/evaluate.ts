@@ -62,6 +62,7 @@ export const evaluateCommand: CommandModule<object, Arguments> = {
       const named = datasetJson === undefined ? options : { ...options, datasetJson };
       const result = await evaluateFolders(named, (done, total) => line.update(done, total));
       line.stop();
+      for (const note of result.notes) process.stderr.write(`Note: ${note}.\n`);
       console.log(json ? JSON.stringify(result, null, 1) : evaluationTable(result));
       if (csv !== undefined) await writeEvaluationCsv(csv, result);
     } finally {

@@ -1,3 +1,5 @@
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
 import { stringify } from "csv-stringify/sync";
 import writeFileAtomic from "write-file-atomic";
 import { DistmisError, messageOf } from "../errors/index.ts";
@@ -6,11 +8,12 @@ import { SCORES } from "./scores.ts";
 
 /**
  * Writes a row for each case and class, one for the mean over its foreground classes, and at the end those of the case "mean";
- * what is not defined is left empty. Errors: FILE_UNUSABLE.
+ * what is not defined is left empty. The file's folder is made if need be. Errors: FILE_UNUSABLE.
  */
 export async function writeEvaluationCsv(file: string, { cases, names, mean }: EvaluationResult): Promise<void> {
   const rows = [...cases, { case: "mean", ...mean }].flatMap((each) => tableRows(each.case, each, names));
   try {
+    await mkdir(path.dirname(file), { recursive: true });
     await writeFileAtomic(file, stringify(rows, { header: true, columns: ["case", "class", "class_name", ...SCORES] }));
   } catch (error) {
     throw new DistmisError("FILE_UNUSABLE", `${file}: can't be written: ${messageOf(error)}`, { cause: error });

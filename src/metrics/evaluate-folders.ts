@@ -44,6 +44,8 @@ export interface EvaluationResult {
   cases: CaseScores[];
   /** Over the cases. */
   mean: ScoreTable;
+  /** What a person should know to read the scores. */
+  notes: string[];
 }
 
 /**
@@ -58,10 +60,10 @@ export async function evaluateFolders(
 ): Promise<EvaluationResult> {
   const pairs = await pairFiles(options);
   const known = await readClassNames(options.labels, options.datasetJson);
-  const measured: { name: string; prediction: string; label: string; scores: Map<number, Scores> }[] = [];
-  for (const [index, { name, prediction, label }] of pairs.entries()) {
+  const measured: ({ name: string; prediction: string; label: string } & Measured)[] = [];
+  for (const [index, pair] of pairs.entries()) {
     if (options.signal?.aborted) throw new DistmisError("INTERRUPTED", "stopped by the user");
-    measured.push({ name, prediction, label, scores: await measure(prediction, label, options.merge ?? false) });
+    measured.push({ ...pair, ...(await measure(pair.prediction, pair.label, options.merge ?? false)) });
     onCase(index + 1, pairs.length);
   }
   const found = new Set(measured.flatMap(({ scores }) => [...scores.keys()]));
@@ -77,7 +79,14 @@ export async function evaluateFolders(
   // The one class of all has none of their names.
   const named = options.merge ? [] : classes.map((value) => [String(value), known.get(value)] as const);
   const names = Object.fromEntries(named.flatMap(([value, name]) => (name === undefined ? [] : [[value, name]])));
-  return { format: 1, classes, names, cases, mean };
+  const predicted = new Set(measured.flatMap((each) => [...each.predicted]));
+  const looksBinary = classes.length > 1 && !options.merge && [...predicted].every((value) => value === 1);
+  const notes = looksBinary
+    ? [
+        `the predictions hold class 1 alone, the labels ${classes.join(", ")}: those of a binary model are measured with --merge`,
+      ]
+    : [];
+  return { format: 1, classes, names, cases, mean, notes };
 }
 
 function tableOf(classes: readonly number[], scoresOf: (value: number) => Scores): ScoreTable {
@@ -113,11 +122,18 @@ async function byStem(dir: string): Promise<Map<string, string>> {
   return files;
 }
 
-/** Scores of the classes that are in either file. */
-async function measure(predictionFile: string, labelFile: string, merge: boolean): Promise<Map<number, Scores>> {
+interface Measured {
+  /** Of the classes that are in either file. */
+  scores: Map<number, Scores>;
+  /** Classes in the prediction. */
+  predicted: Set<number>;
+}
+
+async function measure(predictionFile: string, labelFile: string, merge: boolean): Promise<Measured> {
   const [prediction, label] = [await readNifti(predictionFile), await readNifti(labelFile)];
   checkSameGrid(prediction, label);
-  const found = [...new Set([...classesOf(prediction), ...classesOf(label)])];
+  const predicted = classesOf(prediction);
+  const found = [...new Set([...predicted, ...classesOf(label)])];
   const classes = merge && found.length > 0 ? [1] : found;
   const counts = overlapCounts(label.data, prediction.data, classes, merge);
   const [x = 1, y = 1, z = 1] = label.shape;
@@ -128,7 +144,7 @@ async function measure(predictionFile: string, labelFile: string, merge: boolean
     const hd95 = hausdorff95(label.data, prediction.data, isClass, [x, y, z], label.spacing);
     scores.set(value, classScores(count, dx * dy * dz, hd95));
   }
-  return scores;
+  return { scores, predicted };
 }
 
 function checkSameGrid(prediction: NiftiImage, label: NiftiImage): void {

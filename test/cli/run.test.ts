@@ -79,7 +79,7 @@ describe("distmis", () => {
   });
 
   it("explains every command", async () => {
-    const commands = ["run", "exp-parallel", "tfrecord", "predict", "phantom", "doctor"];
+    const commands = ["run", "exp-parallel", "tfrecord", "predict", "evaluate", "export", "phantom", "doctor"];
     const help = distmis(["--help"]);
     assert.equal((await help.exit).code, 0);
     for (const name of commands) {

@@ -64,7 +64,12 @@ test("scores of each case and class, and their means over what is defined", asyn
   assert.ok(Math.abs((foreground.dice ?? 0) - (0.4 + 5 / 6) / 2) < 1e-12);
   assert.match(evaluationTable(result), /│ mean\s+│ foreground\s+│ 0\.6167 │/);
 
+  assert.deepEqual(result.notes, []);
+  await write(predictions, "a.nii.gz", [1, 1, 1, 0, 0, 1, 0, 0]);
+  const binary = await evaluateFolders({ predictions, labels });
+  assert.match(binary.notes.join(), /hold class 1 alone, the labels 1, 3: .*--merge/);
   const merged = await evaluateFolders({ predictions, labels, merge: true });
+  assert.deepEqual(merged.notes, []);
   assert.deepEqual(merged.classes, [1]);
   assert.equal(merged.cases[0]?.foreground.dice, 6 / 8);
 });
@@ -77,7 +82,7 @@ test("prints JSON, writes CSV, and exits with 2 for folders that don't fit", asy
       cwd: ROOT,
       timeout: 60_000,
     });
-  const csv = join(dir, "scores.csv");
+  const csv = join(dir, "tables", "scores.csv");
   const good = distmis("--predictions", predictions, "--labels", labels, "--json", "--csv", csv);
   assert.equal(good.status, 0, good.stderr);
   assert.deepEqual(JSON.parse(good.stdout), await evaluateFolders({ predictions, labels }));

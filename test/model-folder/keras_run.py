@@ -1,4 +1,4 @@
-"""Runs the example of docs/data-formats.md as a program on each folder DIR/*, all in one Python, which starts slowly."""
+"""Runs the example of docs/data-formats.md as a program on each folder DIR/*, in one Python, which starts slowly."""
 
 import os
 import runpy
