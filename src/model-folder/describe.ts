@@ -14,6 +14,8 @@ export function describeModel(facts: ModelFacts, preprocessing: Preprocessing | 
       dtype: "float32",
       channels,
       modalities: preprocessing?.modalities ?? null,
+      /** X, Y, Z in training: of the volumes, or of crops; larger volumes are predicted window by window. */
+      window: facts.train.augmentation?.crop?.shape ?? preprocessing?.shape ?? null,
       /** What X, Y and Z must be divisible by. */
       divisor: 2 ** architecture.depth,
     },

@@ -97,7 +97,14 @@ test("a finished search leaves its best trial's model, with all that is known of
   const info = await readInfo(records);
   const own = info.distmis;
   assert.ok(own);
-  assert.deepEqual(input, { axes: "NXYZC", dtype: "float32", channels: 4, modalities: own.modalities, divisor: 4 });
+  assert.deepEqual(input, {
+    axes: "NXYZC",
+    dtype: "float32",
+    channels: 4,
+    modalities: own.modalities,
+    window: [8, 8, 8],
+    divisor: 4,
+  });
   assert.deepEqual(output, { axes: "NXYZK", dtype: "float32", channels: 1, activation: "sigmoid" });
   assert.deepEqual(json(folder, "preprocessing.json"), own.preprocessing);
   const labels = json(folder, "labels.json");
