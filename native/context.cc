@@ -16,6 +16,7 @@ extern "C" TFE_Context* __real_TFE_NewContext(const TFE_ContextOptions*, TF_Stat
 namespace {
 
 TFE_Context* context = nullptr;
+std::string join_failure;
 
 std::string FromBase64(const char* text) {
   static const std::string alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -38,6 +39,7 @@ std::string FromBase64(const char* text) {
 }  // namespace
 
 TFE_Context* distmis::Context() { return context; }
+const std::string& distmis::JoinFailure() { return join_failure; }
 
 extern "C" TFE_Context* __wrap_TFE_NewContext(const TFE_ContextOptions* options, TF_Status* status) {
   auto* writable = const_cast<TFE_ContextOptions*>(options);
@@ -48,9 +50,15 @@ extern "C" TFE_Context* __wrap_TFE_NewContext(const TFE_ContextOptions* options,
   }
   TFE_Context* made = __real_TFE_NewContext(options, status);
   if (made == nullptr || TF_GetCode(status) != TF_OK) return made;
+  join_failure.clear();
   if (const char* server = std::getenv("DISTMIS_TF_SERVER")) {
     const std::string bytes = FromBase64(server);
     TFE_EnableCollectiveOps(made, bytes.data(), bytes.size(), status);
+    // The package's binding would replace the message by one of its own: the module's entry throws it instead.
+    if (TF_GetCode(status) != TF_OK) {
+      join_failure = TF_Message(status);
+      TF_SetStatus(status, TF_OK, "");
+    }
   }
   context = made;
   return made;

@@ -69,6 +69,10 @@ napi_value FasterConvolution(napi_env env, const std::vector<napi_value>& args) 
 extern "C" NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   napi_value made = tfjs_register_module(env, exports);
   if (made == nullptr) return nullptr;
+  if (!distmis::JoinFailure().empty()) {
+    napi_throw_error(env, "DISTMIS_JOIN_FAILED", distmis::JoinFailure().c_str());
+    return nullptr;
+  }
   std::vector<napi_property_descriptor> methods = distmis::GraphMethods();
   methods.push_back(distmis::Method<distmis::FunctionRemove, 1>("functionRemove"));
   methods.push_back(distmis::Method<distmis::Devices, 0>("devices"));

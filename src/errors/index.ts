@@ -19,6 +19,8 @@ export type ErrorCode =
   | "CLUSTER_UNAVAILABLE"
   /** The cluster can never hold what was asked for, or had no room until the deadline. */
   | "PLACEMENT_REFUSED"
+  /** The port that a replica should listen on is in use: its gang can start again with others. */
+  | "PORT_TAKEN"
   /** The trainer process failed, was killed, or said something that its protocol does not allow. */
   | "TRAINER_FAILED"
   /** The trial itself failed: its loss is not a number, its task threw. */

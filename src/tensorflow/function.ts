@@ -82,6 +82,11 @@ function taker(tensors: Tensor[]): () => Tensor {
   };
 }
 
+/** A tree of the same form as `tree`, with `convert` called for its tensors in the order of {@link flatten}. */
+export function mapped(tree: TensorTree, convert: (tensor: Tensor) => Tensor): TensorTree {
+  return replaced(tree, taker(flatten(tree).map(convert)));
+}
+
 function signatureOf(tree: TensorTree): string {
   if (isTensor(tree)) return `${tree.dtype}[${tree.shape.join(",")}]`;
   if (isList(tree)) return `[${tree.map(signatureOf).join(";")}]`;

@@ -29,6 +29,8 @@
  *   function. Compiling, calling and disposing of 800 functions of 100 operations left 0.2 kB for each. A name is never used
  *   twice in a process, as the eager context caches kernels by name.
  */
+export type { Cluster } from "./cluster.ts";
+export { type AllReduceOptions, allReduce, broadcast, type CollectiveOptions } from "./collective.ts";
 export {
   type Compiled,
   type CompileOptions,

@@ -5,12 +5,14 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type { Tensor } from "@tensorflow/tfjs-node-gpu";
 import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js";
 import type { TFEOpAttr } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
-import { DistmisError, messageOf } from "../errors/index.ts";
+import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
 import { ConfigProto } from "../generated/tensorflow/config.ts";
 import { AFTER, type Binding, HALF_TYPES, type NativeBinding, type Tracing, tracingBinding } from "./binding.ts";
+import { type Cluster, COLLECTIVE, joinFailure, serverDefinition } from "./cluster.ts";
 
 /** tfjs's API, as `import * as tf from "@tensorflow/tfjs-node-gpu"` would give it. */
 export type Tfjs = typeof import("@tensorflow/tfjs-node-gpu");
@@ -20,6 +22,8 @@ export interface TensorFlowOptions {
   threads?: number;
   /** GPU memory: "growth" takes it as needed, a number in (0, 1] is the share of each GPU that this process may take. */
   gpuMemory?: "growth" | number;
+  /** The replicas that compute together, see collective.ts. Default: this process alone, without a server. */
+  cluster?: Cluster;
 }
 
 /** An attribute of a TensorFlow operation; arrays are lists. */
@@ -40,6 +44,8 @@ export interface TensorFlow {
   readonly version: string;
   /** For example {name: "/job:localhost/replica:0/task:0/device:GPU:0", type: "GPU"}. */
   readonly devices: readonly { name: string; type: string }[];
+  /** As it was joined; undefined in a process that works alone. */
+  readonly cluster: Cluster | undefined;
   /**
    * Runs one TensorFlow operation by its name (https://www.tensorflow.org/api_docs/python/tf/raw_ops), or records it while
    * a function is traced. No gradient is defined for it: use tf.customGrad.
@@ -62,12 +68,16 @@ export interface TensorFlow {
   readonly binding: Binding;
 }
 
+/** The code of the error that native/module.cc throws while it is loaded, with TensorFlow's message. */
+const JOIN_FAILED = "DISTMIS_JOIN_FAILED";
+
 let loaded: { runtime: TensorFlow; options: TensorFlowOptions } | undefined;
 
 /**
  * TensorFlow with these options; the options of the first call hold for the process, and a later call with others is
  * refused, as the context can't be changed.
- * @throws DistmisError SETUP_INCOMPLETE where the binding is missing or can't be loaded.
+ * @throws DistmisError SETUP_INCOMPLETE where the binding is missing or can't be loaded, CONFIG_INVALID for an illegal
+ * cluster, PORT_TAKEN where the port of this replica is in use (it can be called again with other ports).
  */
 export function loadTensorFlow(options: TensorFlowOptions = {}): TensorFlow {
   if (loaded) {
@@ -82,6 +92,12 @@ export function loadTensorFlow(options: TensorFlowOptions = {}): TensorFlow {
       throw new DistmisError(
         "CONFIG_INVALID",
         `TensorFlow runs in this process with GPU memory "${held}" already, so "${memory}" can't be had`,
+      );
+    }
+    if (options.cluster !== undefined && !isDeepStrictEqual(options.cluster, loaded.options.cluster)) {
+      throw new DistmisError(
+        "CONFIG_INVALID",
+        `TensorFlow runs in this process ${loaded.options.cluster ? "in another cluster" : "without a cluster"} already: a new cluster needs a new process`,
       );
     }
     return loaded.runtime;
@@ -116,12 +132,17 @@ function load(options: TensorFlowOptions): TensorFlow {
       perProcessGpuMemoryFraction: typeof options.gpuMemory === "number" ? options.gpuMemory : 0,
       allowGrowth: options.gpuMemory === undefined || options.gpuMemory === "growth",
     },
+    experimental: options.cluster && COLLECTIVE,
   };
   process.env.DISTMIS_TF_CONFIG = Buffer.from(ConfigProto.encode(config).finish()).toString("base64");
+  if (options.cluster) {
+    process.env.DISTMIS_TF_SERVER = Buffer.from(serverDefinition(options.cluster, config)).toString("base64");
+  }
   let tf: Tfjs;
   try {
     tf = require("@tensorflow/tfjs-node-gpu") as Tfjs;
   } catch (error) {
+    if (options.cluster && hasErrno(error, JOIN_FAILED)) throw joinFailure(options.cluster, messageOf(error), error);
     throw new DistmisError(
       "SETUP_INCOMPLETE",
       `the TensorFlow binding ${file} can't be loaded (${messageOf(error)}): run \`distmis setup\``,
@@ -129,6 +150,7 @@ function load(options: TensorFlowOptions): TensorFlow {
     );
   } finally {
     delete process.env.DISTMIS_TF_CONFIG;
+    delete process.env.DISTMIS_TF_SERVER;
   }
   // tfjs prints an advertisement and checks shapes twice otherwise.
   tf.env().set("PROD", true);
@@ -177,6 +199,7 @@ function load(options: TensorFlowOptions): TensorFlow {
     after,
     version: binding.TF_Version,
     devices: native.devices(),
+    cluster: options.cluster,
     fasterFilterGradient: native.fasterFilterGradient,
     fasterConvolution: native.fasterConvolution,
     rawOp,
