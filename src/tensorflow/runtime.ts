@@ -134,10 +134,9 @@ function load(options: TensorFlowOptions): TensorFlow {
     },
     experimental: options.cluster && COLLECTIVE,
   };
-  process.env.DISTMIS_TF_CONFIG = Buffer.from(ConfigProto.encode(config).finish()).toString("base64");
-  if (options.cluster) {
-    process.env.DISTMIS_TF_SERVER = Buffer.from(serverDefinition(options.cluster, config)).toString("base64");
-  }
+  const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
+  if (options.cluster) process.env.DISTMIS_TF_SERVER = base64(serverDefinition(options.cluster, config));
+  process.env.DISTMIS_TF_CONFIG = base64(ConfigProto.encode(config).finish());
   let tf: Tfjs;
   try {
     tf = require("@tensorflow/tfjs-node-gpu") as Tfjs;
