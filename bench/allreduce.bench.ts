@@ -9,7 +9,7 @@ import { compared, inTurn, printer, seconds } from "./frame.ts";
 
 const THREADS = 1;
 const ROUNDS = 3;
-const PROCESSES = [2, 4];
+const GANGS = [2, 4];
 const SIZES = [
   { megabytes: 1.6, steps: 100 },
   { megabytes: 16, steps: 40 },
@@ -23,7 +23,7 @@ const only = asked < 0 ? undefined : Number(process.argv[asked + 1]);
 const environment = { CUDA_VISIBLE_DEVICES: "", TF_ENABLE_ONEDNN_OPTS: "1" };
 
 const print = printer(`all-reduce, ${THREADS} thread a process, median of the steps after a warm-up`);
-for (const processes of PROCESSES) {
+for (const processes of GANGS) {
   if (only !== undefined && only !== processes) continue;
   for (const { megabytes, steps } of SIZES) {
     const given: AllReduceCase = {
