@@ -1,4 +1,4 @@
-"""tf.distribute.MultiWorkerMirroredStrategy as the peer of the all-reduce benchmark: one worker, described by TF_CONFIG."""
+"""MultiWorkerMirroredStrategy as the peer of the all-reduce benchmark: the worker that TF_CONFIG names."""
 
 import json
 import os

@@ -9,11 +9,12 @@
  * with side effects. Two replicas with another order wait for each other for ever.
  *
  * Lost replicas. The first call waits until all replicas have made it (the cluster's group forms). From then on, where a
- * replica's process ends in whatever way, with or without an operation under way, that of all others throws an Error with
- * TensorFlow's status 14 (UNAVAILABLE, "Connection reset by peer" or "Socket closed") within 0.1 s (measured: 2 and 4
- * processes, SIGKILL between, within and before a reduction). A replica that is frozen, whose node has vanished, or that was
- * lost before the first call is waited for: for ever, or with `timeoutSeconds` just as long (status 4, DEADLINE_EXCEEDED).
- * The wait blocks the event loop. After either error all later calls fail at once, so that what goes on is a new process.
+ * replica's process ends in whatever way, the call that all others are in, or their next one, throws an Error with
+ * TensorFlow's status 14 (UNAVAILABLE, "Connection reset by peer" or "Socket closed") within 0.1 s (measured with 2, 3 and
+ * 4 processes: SIGKILL between and within reductions, of replica 0 and of others, and process.exit). A replica that is
+ * frozen, whose node has vanished, or that was lost before the first call is waited for: for ever, or with `timeoutSeconds`
+ * just as long (status 4, DEADLINE_EXCEEDED). The wait blocks the event loop. After either error all later calls fail at
+ * once: what goes on is a new process.
  */
 import { createHash } from "node:crypto";
 import type { Tensor } from "@tensorflow/tfjs-node-gpu";

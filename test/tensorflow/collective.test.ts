@@ -24,7 +24,7 @@ function run(
   size: number,
   { started = size, ...more }: { started?: number; victim?: number } = {},
 ): Promise<Ended[]> {
-  const nobody = Array.from({ length: size - started }, (_, index) => `127.0.0.1:${index + 1}`);
+  const nobody = Array.from({ length: size - started }, (_, index) => `127.0.0.1:${index + 1024}`);
   return runGang(
     started,
     (rank, addresses) => {
@@ -51,6 +51,7 @@ test("a cluster that is none is refused by replica and address", () => {
     "node:",
     ":2000",
     "node:0",
+    "node:80",
     "node:70000",
     "no de:2000",
     "1.2.3.400:2000",
@@ -114,7 +115,7 @@ test("a port in use is told as such, and the next ones can be tried", async () =
   assert.throws(() => loadTensorFlow({ threads: 1, cluster: clash }), {
     name: "DistmisError",
     code: "PORT_TAKEN",
-    message: `replica 0 can't listen on port ${port}: it is in use`,
+    message: `replica 0 can't listen at 127.0.0.1:${port}: the port is in use`,
   });
   held.close();
 
