@@ -8,12 +8,14 @@ import type { AllReduceCase } from "./allreduce-case.ts";
 import { compared, inTurn, printer, seconds } from "./frame.ts";
 
 const THREADS = 1;
-const ROUNDS = 3;
-const GANGS = [2, 4];
+const GANGS = [
+  { processes: 2, rounds: 3 },
+  { processes: 4, rounds: 2 },
+];
 const SIZES = [
   { megabytes: 1.6, steps: 100 },
-  { megabytes: 16, steps: 40 },
-  { megabytes: 64, steps: 20 },
+  { megabytes: 16, steps: 30 },
+  { megabytes: 64, steps: 15 },
 ];
 
 const gang = entryCommand(new URL("./allreduce-gang.ts", import.meta.url));
@@ -23,18 +25,18 @@ const only = asked < 0 ? undefined : Number(process.argv[asked + 1]);
 const environment = { CUDA_VISIBLE_DEVICES: "", TF_ENABLE_ONEDNN_OPTS: "1" };
 
 const print = printer(`all-reduce, ${THREADS} thread a process, median of the steps after a warm-up`);
-for (const processes of GANGS) {
+for (const { processes, rounds } of GANGS) {
   if (only !== undefined && only !== processes) continue;
   for (const { megabytes, steps } of SIZES) {
     const given: AllReduceCase = {
       processes,
       elements: Math.round((megabytes * 1e6) / 4),
       threads: THREADS,
-      warmUp: 10,
+      warmUp: 5,
       steps,
     };
     const side = (name: string) => ({ command: [...gang, name, JSON.stringify(given)], environment });
-    const samples = await inTurn({ ours: side("ours"), multiworker: side("multiworker") }, ROUNDS);
+    const samples = await inTurn({ ours: side("ours"), multiworker: side("multiworker") }, rounds);
     const [ours, peer] = [seconds(samples.ours) * 1000, seconds(samples.multiworker) * 1000];
     print(compared("allreduce", `time, ${megabytes} MB ${processes} processes, vs multiworker`, ours, peer, "ms"));
   }
