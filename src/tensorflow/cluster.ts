@@ -61,7 +61,7 @@ function checkCluster({ addresses, rank }: Cluster): void {
 /**
  * The part of a session's configuration that collective operations need: replica 0 decides who is in a group. A buffer goes
  * over the wire in pieces of 64 kB: with TensorFlow's own 4 kB the ring takes a tenth to a third longer for 16 MB and more,
- * and in one piece (-1) the receiver stalls.
+ * and in one piece (-1) large ones take longer still.
  */
 export const COLLECTIVE: ConfigProto["experimental"] = {
   collectiveGroupLeader: `/job:${JOB}/replica:0/task:0`,

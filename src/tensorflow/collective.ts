@@ -48,7 +48,7 @@ const GROUP = 1;
 
 /**
  * A ring cuts each replica's part of a tensor until the pieces are at most 4 MB, at most so many of them, and has all on the
- * way at once. TensorFlow's default is 1 piece, with which 64 MB between 2 processes take 1.5 times as long.
+ * way at once. TensorFlow's default is 1 piece, with which 64 MB between 2 processes take 1.5 to 2 times as long.
  */
 const MOST_PIECES = 64;
 
