@@ -79,6 +79,19 @@ export const trainSchema = z.strictObject({
       "`dice`: 1 - Dice over the flattened batch, smoothed by 0.01, with several classes the mean over the foreground ones; " +
         "`dice_ce`: that plus the mean cross entropy over the voxels.",
     ),
+  batch_dice: z
+    .boolean()
+    .default(true)
+    .describe(
+      "The Dice's sums are over the whole batch, as DistMIS's; `false`: over each volume, then the mean (nnU-Net's names).",
+    ),
+  sync: z
+    .boolean()
+    .default(false)
+    .describe(
+      "With several replicas: the Dice's sums and batch norm's statistics are over all of them, so that the result does not depend on " +
+        "their number; else each replica has its own, as DistMIS.",
+    ),
   optimizer: z.enum(["adam", "adamw", "sgd"]).default("adam").describe("Each as Keras computes it."),
   learning_rate: z.number().gt(0).default(1e-3).describe("The optimiser's step size, after the warm-up."),
   beta1: fraction.default(0.9).describe("Adam's and AdamW's decay of the first moment."),

@@ -145,7 +145,8 @@ export function layers(
           const x = take<Tensor5D>();
           const known = { scale: take(), shift: take(), slope } as ChannelAffine;
           const at = { affine: known, mean: take(), inverse: take() } as Parameters<typeof backward>[3];
-          const back = { offset, slope, mask: mask && take(), scale: scale && take() } as NormActivation;
+          const { overReplicas } = norm;
+          const back = { offset, slope, overReplicas, mask: mask && take(), scale: scale && take() } as NormActivation;
           const outer = dy as Tensor5D;
           if (!layer) {
             const { x: dx, scale: dscale, offset: doffset } = backward(x, outer, back, at);

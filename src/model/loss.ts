@@ -1,19 +1,23 @@
 /**
- * The losses: Dice over the flattened batch, alone or with the mean cross entropy over the voxels. Each has one gradient
+ * The losses: Dice over the flattened batch or over each volume, alone or with the mean cross entropy over the voxels. Each has one gradient
  * for all of it, computed from the probabilities, so that no chain of elementwise tensors is kept.
  */
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
 import type { TrainConfig } from "../config/index.ts";
 import type { Attribute, TensorFlow } from "../tensorflow/index.ts";
+import { counts, type Share } from "./share.ts";
 
 /** DistMIS's smoothing: the Dice of two empty masks is then 1. */
 export const SMOOTHING = 0.01;
 
+/** Of one replica among several these are its parts: their sums over the replicas are the whole's. */
 export interface Loss {
   readonly loss: Scalar;
   /** Mean of the foreground classes' soft Dice, without a gradient; kept, so that the caller disposes of it. */
   readonly dice: Scalar;
 }
+
+export type LossConfig = Pick<TrainConfig, "loss" | "batch_dice">;
 
 const float: Attribute = { type: "type", value: "float32" };
 type Save = (tensors: Tensor[]) => void;
@@ -82,19 +86,41 @@ function multiclass({ tf }: TensorFlow, outputs: number): Form {
 /**
  * The loss of logits [N, X, Y, Z, K] against truths [N, X, Y, Z, 1], the index of each voxel's class. With K = 1 the one
  * class is the foreground; else class 0 is the background, which the Dice leaves out.
+ * @param share of one replica among several
  */
-export function lossOf(runtime: TensorFlow, kind: TrainConfig["loss"], logits: Tensor5D, truth: Tensor5D): Loss {
+export function lossOf(
+  runtime: TensorFlow,
+  { loss: kind, batch_dice }: LossConfig,
+  logits: Tensor5D,
+  truth: Tensor5D,
+  share?: Share,
+): Loss {
   const { tf } = runtime;
   const outputs = logits.shape[4];
+  // Dice's sums are over the voxels of the batch, or over those of each volume.
+  const volumes = batch_dice ? 1 : truth.shape[0];
   const voxels = truth.size;
   const form = outputs === 1 ? binary(runtime) : multiclass(runtime, outputs);
   const foreground = Math.max(1, outputs - 1);
-  // [K, 1], of the mean over the foreground classes.
+  // [K * volumes, 1], of the mean over the foreground classes and the volumes.
   const weights = () =>
     tf.tensor2d(
-      Array.from({ length: outputs }, (_, index) => (outputs > 1 && index === 0 ? 0 : 1 / foreground)),
-      [outputs, 1],
+      Array.from({ length: outputs * volumes }, (_, row) =>
+        outputs > 1 && row < volumes ? 0 : 1 / (foreground * volumes),
+      ),
+      [outputs * volumes, 1],
     );
+  // [K, V] as rows of one class and volume, and back.
+  const byVolume = (values: Tensor2D) => (volumes === 1 ? values : values.reshape<Tensor2D>([outputs * volumes, -1]));
+  const byClass = (values: Tensor2D) => (volumes === 1 ? values : values.reshape<Tensor2D>([outputs, -1]));
+  const weighted = <T extends Tensor>(value: T): T => (share ? value.mul<T>(share.weight) : value);
+  const together = share?.sync && batch_dice ? share : undefined;
+  /** Of all replicas where their Dice is one. */
+  const summed = (sums: { common: Tensor2D; total: Tensor2D }) => {
+    if (!together) return sums;
+    const part = counts(together);
+    return together.sum({ common: sums.common.mul(part), total: sums.total.mul(part) }, "dice");
+  };
   const overVoxels = (values: Tensor2D) => values.sum<Tensor2D>(1, true);
   const classesFirst = (voxels: Tensor2D) =>
     outputs === 1 ? voxels.reshape<Tensor2D>([1, -1]) : voxels.transpose<Tensor2D>([1, 0]);
@@ -108,25 +134,34 @@ export function lossOf(runtime: TensorFlow, kind: TrainConfig["loss"], logits: T
     const x = classesFirst(voxelLogits);
     const probabilities = form.probabilities(x);
     const indicator = form.indicator(t);
-    const doubled = overVoxels(probabilities.mul(indicator)).mul<Tensor2D>(2).add<Tensor2D>(SMOOTHING);
-    const total = overVoxels(probabilities).add<Tensor2D>(overVoxels(indicator)).add<Tensor2D>(SMOOTHING);
+    const [p, t1] = [byVolume(probabilities), byVolume(indicator)];
+    const sums = summed({
+      common: overVoxels(p.mul(t1)),
+      total: overVoxels(p).add<Tensor2D>(overVoxels(t1)),
+    });
+    const doubled = sums.common.mul<Tensor2D>(2).add<Tensor2D>(SMOOTHING);
+    const total = sums.total.add<Tensor2D>(SMOOTHING);
     const mean = doubled.div<Tensor2D>(total).mul(weights()).sum<Scalar>();
     // keep: it leaves the gradient's scope beside its result.
-    dice = tf.keep(mean.clone());
+    dice = tf.keep(weighted(mean).clone());
     const alone = tf.sub<Scalar>(1, mean);
-    const value = kind === "dice" ? alone : alone.add<Scalar>(form.crossEntropy(x, indicator).div(voxels));
+    const value = weighted(kind === "dice" ? alone : alone.add<Scalar>(form.crossEntropy(x, indicator).div(voxels)));
     save([probabilities, t, doubled, total]);
     return {
       value,
       gradFunc: (dy: Tensor, saved: Tensor[]) => {
         const [p, truths, upper, lower] = saved as [Tensor2D, Tensor1D, Tensor2D, Tensor2D];
         const own = form.indicator(truths);
-        const weight = weights().mul<Tensor2D>(dy);
+        const mine = weighted(dy);
+        // A Dice over all replicas is not weighted: its sums hold each part as large as it is.
+        const part = together ? dy.mul(counts(together)) : mine;
+        const weight = weights().mul<Tensor2D>(part);
         // Of -weight * upper / lower: upper grows by twice the indicator, lower by 1.
         const slope = weight.mul(-2).div<Tensor2D>(lower);
         const level = weight.mul(upper).div<Tensor2D>(lower.square());
-        const back = form.back(p, own.mul(slope).add<Tensor2D>(level));
-        const gradient = kind === "dice" ? back : back.add<Tensor2D>(p.sub(own).mul(dy.div(voxels)));
+        const outer = byClass(byVolume(own).mul<Tensor2D>(slope).add<Tensor2D>(level));
+        const back = form.back(p, outer);
+        const gradient = kind === "dice" ? back : back.add<Tensor2D>(p.sub(own).mul(mine.div(voxels)));
         return [voxelsFirst(gradient), tf.zerosLike(truths)];
       },
     };

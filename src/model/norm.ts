@@ -3,7 +3,7 @@
  * groups of channels, or not at all. They become one scale and shift for each sample and channel, by which the activation
  * is computed, so that neither a normalised nor an activated tensor is needed by a backward pass.
  */
-import type { Tensor1D, Tensor2D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
+import type { Scalar, Tensor1D, Tensor2D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
 import type { ModelConfig } from "../config/index.ts";
 import type { Tfjs } from "../tensorflow/index.ts";
 import type { ChannelAffine, Primitives } from "./primitives.ts";
@@ -18,6 +18,13 @@ export interface BatchStatistics {
   variance: Tensor1D;
 }
 
+export interface OverReplicas {
+  /** Mean [1, C] over the samples of all replicas, of the mean [1, C] over this replica's. */
+  mean(own: Tensor2D): Tensor2D;
+  /** 1, or 0 where this replica's samples stand in for none. */
+  counts(): Scalar;
+}
+
 /** What is between a convolution's output and the next layer. */
 export interface NormActivation {
   /** [C]; null where there is no norm. */
@@ -28,6 +35,8 @@ export interface NormActivation {
   readonly slope: number;
   /** Used in place of the batch's own, for inference with batch norm. */
   readonly moving?: BatchStatistics;
+  /** With batch norm, where its statistics are those of all replicas' samples. */
+  readonly overReplicas?: OverReplicas | undefined;
   /** [N, C], 0 or 1 / (1 - rate): dropout of whole channels, as Keras's SpatialDropout3D. */
   readonly mask?: Tensor2D | undefined;
 }
@@ -54,9 +63,13 @@ export interface Norms {
 
 export function norms(tf: Tfjs, primitives: Primitives, kind: ModelConfig["norm"], groups: number): Norms {
   /** Mean over those that are normalised together, for each of them: [N, C] to [N, C]. */
-  function pooled(perChannel: Tensor2D): Tensor2D {
+  function pooled(perChannel: Tensor2D, { overReplicas }: NormActivation): Tensor2D {
     const [n, c] = perChannel.shape;
-    if (kind === "batch") return n === 1 ? perChannel : perChannel.mean(0, true).tile([n, 1]);
+    if (kind === "batch") {
+      const own = n === 1 ? perChannel : perChannel.mean<Tensor2D>(0, true);
+      const mean = overReplicas ? overReplicas.mean(own) : own;
+      return n === 1 ? mean : mean.tile([n, 1]);
+    }
     if (kind !== "group" || groups === c) return perChannel;
     const inGroup = c / groups;
     return perChannel.reshape([n, groups, inGroup]).mean(2, true).tile([1, 1, inGroup]).reshape([n, c]);
@@ -89,9 +102,9 @@ export function norms(tf: Tfjs, primitives: Primitives, kind: ModelConfig["norm"
       return { affine: affine(made.scale, made.shift), mean, inverse, statistics: null };
     }
     const own = primitives.moments(x);
-    const mean = pooled(own.mean);
+    const mean = pooled(own.mean, norm);
     // The variance of the whole is the mean of the parts' variances and the variance of their means.
-    const variance = pooled(own.variance.add<Tensor2D>(own.mean.sub(mean).square()));
+    const variance = pooled(own.variance.add<Tensor2D>(own.mean.sub(mean).square()), norm);
     const { inverse, ...made } = coefficients(scale, offset, mean, variance);
     const first = (values: Tensor2D) => values.slice([0, 0], [1, c]).reshape([c]) as Tensor1D;
     return {
@@ -105,9 +118,10 @@ export function norms(tf: Tfjs, primitives: Primitives, kind: ModelConfig["norm"
   function backward(
     x: Tensor5D,
     outer: Tensor5D,
-    { scale, mask }: NormActivation,
+    norm: NormActivation,
     { affine, mean, inverse }: Normalisation,
   ): ReturnType<Norms["backward"]> {
+    const { scale, mask } = norm;
     const sums = primitives.activationSums(x, outer, affine, mean);
     const sum = masked(sums.sum, mask);
     const normalised = masked(sums.product, mask).mul<Tensor2D>(inverse);
@@ -118,11 +132,14 @@ export function norms(tf: Tfjs, primitives: Primitives, kind: ModelConfig["norm"
     }
     const [, a, b, c] = x.shape;
     const voxels = a * b * c;
-    const mean1 = pooled(sum.mul<Tensor2D>(scale)).div<Tensor2D>(voxels);
-    const mean2 = pooled(normalised.mul<Tensor2D>(scale)).div<Tensor2D>(voxels);
+    // What depends on this replica's samples through the statistics: nothing where they are not among them.
+    const counted = (values: Tensor2D) =>
+      norm.overReplicas ? values.mul<Tensor2D>(norm.overReplicas.counts()) : values;
+    const mean1 = pooled(sum.mul<Tensor2D>(scale), norm).div<Tensor2D>(voxels);
+    const mean2 = pooled(normalised.mul<Tensor2D>(scale), norm).div<Tensor2D>(voxels);
     // dx = inverse (scale g - mean1 - normalised x mean2), with normalised x = (x - mean) inverse.
-    const slant = inverse.square().mul<Tensor2D>(mean2);
-    const base = slant.mul<Tensor2D>(mean).sub<Tensor2D>(inverse.mul(mean1));
+    const slant = inverse.square().mul<Tensor2D>(counted(mean2));
+    const base = slant.mul<Tensor2D>(mean).sub<Tensor2D>(inverse.mul(counted(mean1)));
     return { ...gradients, x: primitives.activationGradient(x, outer, affine, slant.neg(), base) };
   }
 

@@ -2,11 +2,12 @@
 import type { Scalar, Tensor1D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
 import type { TrainConfig } from "../config/index.ts";
 import { type Compiled, compile, type TensorFlow } from "../tensorflow/index.ts";
-import { lossOf, probabilitiesOf } from "./loss.ts";
+import { type LossConfig, lossOf, probabilitiesOf } from "./loss.ts";
 import { initialScale, LOSS_SCALE, scaledUpdate } from "./loss-scale.ts";
 import { initialSlots, optimize, type Slots } from "./optimizer.ts";
 import { type OverlapSums, overlapSums } from "./overlap.ts";
 import { initialParameters, parameterCount } from "./parameters.ts";
+import { poolOverReplicas, type Share, shareOf } from "./share.ts";
 import type { Network } from "./unet.ts";
 
 /** All that training changes, as flat float32 vectors. */
@@ -27,10 +28,25 @@ export type StepInput = {
   readonly step: Scalar;
   /** int32 [2], different for each step, see TrainingPass. */
   readonly seed: Tensor1D;
+  /** Of one replica among several. */
+  readonly replica?: ReplicaInput;
 };
 
-/** `dice` is the batch's soft Dice, see Loss. */
-export type StepOutput = { readonly state: ModelState; readonly loss: Scalar; readonly dice: Scalar };
+export type ReplicaInput = {
+  /** Volumes of this replica's batch over those of all, see Share. */
+  readonly weight: Scalar;
+  /** Summed over the replicas, so that they agree on it: what the step does not look at, such as whether to stop. */
+  readonly said: Tensor1D;
+};
+
+/** `dice` is the batch's soft Dice, see Loss; of several replicas, both are over all their batches. */
+export type StepOutput = {
+  readonly state: ModelState;
+  readonly loss: Scalar;
+  readonly dice: Scalar;
+  /** The sum of what the replicas said. */
+  readonly said?: Tensor1D;
+};
 
 export type EvaluationInput = {
   readonly parameters: Tensor1D;
@@ -55,21 +71,24 @@ export function initialState({ tf }: TensorFlow, network: Network, train: TrainC
 /**
  * Loss and its gradient with respect to the flat parameters, with the batch's soft Dice and the new moving statistics.
  * @param scale factor of what goes through the backward pass; the results are free of it
+ * @param share of one replica among several: then loss, Dice and gradient are its parts, see Loss
  */
 export function lossAndGradient(
   runtime: TensorFlow,
   network: Network,
-  kind: TrainConfig["loss"],
+  config: LossConfig,
   state: Pick<ModelState, "parameters" | "statistics">,
   batch: Batch,
   seed: Tensor1D,
   scale?: Scalar,
+  share?: Share,
 ): { loss: Scalar; dice: Scalar; gradient: Tensor1D; statistics: Tensor1D } {
   const { tf } = runtime;
   let beside: { statistics: Tensor1D; dice: Scalar } | undefined;
   const { value, grad } = tf.valueAndGrad((parameters) => {
-    const result = network.apply(parameters as Tensor1D, state.statistics, batch.images, { seed });
-    const { loss, dice } = lossOf(runtime, kind, result.logits, batch.truth);
+    const training = { seed, overReplicas: poolOverReplicas(share) };
+    const result = network.apply(parameters as Tensor1D, state.statistics, batch.images, training);
+    const { loss, dice } = lossOf(runtime, config, result.logits, batch.truth, share);
     // keep: these leave the gradient's scope beside its result.
     beside = { statistics: tf.keep(result.statistics.clone()), dice };
     return scale ? loss.mul<Scalar>(scale) : loss;
@@ -79,7 +98,35 @@ export function lossAndGradient(
   return { loss: value.div(scale), gradient: grad.div(scale), ...beside };
 }
 
-/** One optimiser step: forward, loss, backward, update. The caller disposes of the old state and of the results. */
+/** The parts of all replicas put together. */
+function overAll(
+  { tf }: TensorFlow,
+  own: ReturnType<typeof lossAndGradient>,
+  { sum, weight }: Share,
+  { said }: ReplicaInput,
+): ReturnType<typeof lossAndGradient> & { said: Tensor1D } {
+  const { gradient, statistics, loss, dice } = own;
+  const small = [loss.reshape([1]), dice.reshape([1]), said, statistics.mul(weight)] as Tensor1D[];
+  const all = sum({ gradient, small: tf.concat1d(small) }, "gradient");
+  const after = said.size + 2;
+  const result = {
+    gradient: all.gradient,
+    loss: all.small.slice(0, 1).reshape<Scalar>([]),
+    dice: all.small.slice(1, 1).reshape<Scalar>([]),
+    said: all.small.slice<Tensor1D>(2, said.size),
+    statistics: all.small.slice<Tensor1D>(after, statistics.size),
+  };
+  // Kept beside the gradient's scope.
+  tf.dispose([statistics, dice]);
+  return result;
+}
+
+/**
+ * One optimiser step: forward, loss, backward, update. The caller disposes of the old state and of the results.
+ *
+ * Replicas of one trial give their batch's weight (`replica`) and make their steps together: the gradient and the moving statistics
+ * are sums over all of them, so that states that were equal before the step are equal after it, bit by bit.
+ */
 export function trainingStep(
   runtime: TensorFlow,
   network: Network,
@@ -88,18 +135,20 @@ export function trainingStep(
   return compile(
     runtime,
     { name: "training_step" },
-    ({ state, batch, learningRate, step, seed }: StepInput): StepOutput => {
+    ({ state, batch, learningRate, step, seed, replica }: StepInput): StepOutput => {
+      const share = replica && shareOf(runtime, replica.weight, train.sync);
       const scaling = state.slots[LOSS_SCALE];
       const scale = scaling?.slice<Tensor1D>(0, 1).reshape<Scalar>([]);
-      const result = lossAndGradient(runtime, network, train.loss, state, batch, seed, scale);
-      const { loss, dice, gradient, statistics } = result;
+      const own = lossAndGradient(runtime, network, train, state, batch, seed, scale, share);
+      const { loss, dice, gradient, statistics, ...beside } =
+        share && replica ? overAll(runtime, own, share, replica) : own;
       const update = optimize(runtime.tf, train, state.parameters, gradient, state.slots, learningRate, step);
       const moved: ModelState = { ...update, statistics };
-      if (!scaling) return { state: moved, loss, dice };
+      if (!scaling) return { state: moved, loss, dice, ...beside };
       const chosen = scaledUpdate(runtime, state, moved, gradient, scaling);
       // Kept for the case that it is a result itself.
       statistics.dispose();
-      return { state: chosen, loss, dice };
+      return { state: chosen, loss, dice, ...beside };
     },
   );
 }
@@ -108,14 +157,14 @@ export function trainingStep(
 export function evaluationStep(
   runtime: TensorFlow,
   network: Network,
-  kind: TrainConfig["loss"],
+  config: LossConfig,
 ): Compiled<EvaluationInput, EvaluationOutput> {
   return compile(
     runtime,
     { name: "evaluation_step" },
     ({ parameters, statistics, batch }: EvaluationInput): EvaluationOutput => {
       const { logits } = network.apply(parameters, statistics, batch.images, null);
-      const { loss, dice } = lossOf(runtime, kind, logits, batch.truth);
+      const { loss, dice } = lossOf(runtime, config, logits, batch.truth);
       dice.dispose();
       return {
         loss,

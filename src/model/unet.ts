@@ -9,6 +9,7 @@ import type { ModelConfig } from "../config/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import { statelessRandom, type TensorFlow } from "../tensorflow/index.ts";
 import { layers, type Pending, type Shared, type Signal } from "./layers.ts";
+import type { NormActivation } from "./norm.ts";
 import { type ParameterSpec, splitParameters } from "./parameters.ts";
 import type { MemoryUse, Precision } from "./primitives.ts";
 import { unetParameters } from "./unet-parameters.ts";
@@ -17,6 +18,8 @@ import { unetParameters } from "./unet-parameters.ts";
 export interface TrainingPass {
   /** int32 [2], different for each step: seed of the random operations (dropout). */
   readonly seed: Tensor1D;
+  /** Where batch norm's statistics are those of all replicas' samples, see {@link NormActivation}. */
+  readonly overReplicas?: NormActivation["overReplicas"];
 }
 
 export interface Network {
@@ -106,7 +109,7 @@ export function unet(
       const past = config.norm_momentum;
       return {
         raw,
-        norm: normalisation,
+        norm: { ...normalisation, overReplicas: training.overReplicas },
         onStatistics: (batch) => {
           for (const key of ["mean", "variance"] as const) {
             updated.set(`${layerName}.${key}`, tf.keep(old[key].mul(past).add<Tensor1D>(batch[key].mul(1 - past))));

@@ -275,7 +275,7 @@ for (const [index, { title, shape, experiment, network, inputs }] of prepared.en
     const first = tf.tensor1d([train.seed, 0], "int32");
     const elsewhere = unet(withGpu, experiment.model, shape[4], network.outputs);
     for (const own of [network, elsewhere]) {
-      const eager = lossAndGradient(runtime, own, train.loss, { parameters, statistics }, batch, first);
+      const eager = lossAndGradient(runtime, own, train, { parameters, statistics }, batch, first);
       const loss = eager.loss.dataSync()[0] as number;
       assert.ok(Math.abs(loss - expected.loss) < 1e-4 * expected.loss, `loss ${loss}, Keras ${expected.loss}`);
       assertEachClose(own, values(eager.gradient), read(index, "gradient"));

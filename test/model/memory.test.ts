@@ -34,7 +34,7 @@ for (const [layers, where] of [
           runtime,
           { name: "gradient" },
           (input: { batch: typeof batch; seed: Tensor1D; state: typeof weights }) => {
-            const made = lossAndGradient(runtime, network, train.loss, input.state, input.batch, input.seed);
+            const made = lossAndGradient(runtime, network, train, input.state, input.batch, input.seed);
             return { gradient: made.gradient, rest: [made.loss, made.dice, made.statistics] };
           },
         );

@@ -94,7 +94,7 @@ for (const own of [runtime, withGpu]) {
             seed: Tensor1D;
           }) => {
             const scale = precision === "float16" ? tf.scalar(2 ** 15) : undefined;
-            return lossAndGradient(own, network, loss, state, batch, seed, scale);
+            return lossAndGradient(own, network, { loss, batch_dice: true }, state, batch, seed, scale);
           },
         );
         const found = tf.tidy(() => {
@@ -176,7 +176,7 @@ test("ten steps go where float32's go, and the master weights are float32", () =
     }
     const { parameters, statistics } = exact.state;
     const [half, float] = [found.network, exact.network].map((network) => {
-      const evaluation = evaluationStep(runtime, network, "dice");
+      const evaluation = evaluationStep(runtime, network, { loss: "dice", batch_dice: true });
       const result = evaluation({ parameters, statistics, batch });
       const loss = result.loss.dataSync()[0] as number;
       tf.dispose(flatten(result));

@@ -53,7 +53,7 @@ test("the loss is small where the logits are right, also for a class that is now
   const lossFor = (kind: "dice" | "dice_ce", classes: number, predicted: number[], truth: number[]) => {
     const [loss, dice] = tf.tidy(() => {
       const scaled = logitsOf(classes, predicted).mul<Tensor5D>(100);
-      const result = lossOf(runtime, kind, scaled, truthOf(truth));
+      const result = lossOf(runtime, { loss: kind, batch_dice: true }, scaled, truthOf(truth));
       return [result.loss, result.dice];
     });
     const values = [loss?.dataSync()[0] as number, dice?.dataSync()[0] as number] as const;
@@ -72,7 +72,12 @@ test("the loss is small where the logits are right, also for a class that is now
 
 test("millions of voxels are added without a loss of precision", () => {
   const [loss, dice] = tf.tidy(() => {
-    const result = lossOf(runtime, "dice", tf.zeros([1, 128, 128, 256, 3]), tf.ones([1, 128, 128, 256, 1]));
+    const result = lossOf(
+      runtime,
+      { loss: "dice", batch_dice: true },
+      tf.zeros([1, 128, 128, 256, 3]),
+      tf.ones([1, 128, 128, 256, 1]),
+    );
     return [result.loss, result.dice];
   });
   // Probabilities of 1/3 where class 1 is everywhere: its Dice is 1/2, that of class 2 is 0.

@@ -30,7 +30,7 @@ async function run(trial: TrialContext): Promise<TrialResult> {
   const info = await readInfo(data.dir);
   const runtime = trialTensorFlow(trial);
   const model = await loadModel(runtime, input.checkpoint);
-  const step = evaluationStep(runtime, model.network, model.facts.train.loss);
+  const step = evaluationStep(runtime, model.network, model.facts.train);
   try {
     const outputs = outputsOf(info);
     if (model.network.outputs !== outputs) {

@@ -49,7 +49,7 @@ async function run(trial: TrialContext): Promise<TrialResult> {
   const network = unet(runtime, config.model, channels, outputsOf(info), train.memory, train.precision);
   const steps = {
     train: trainingStep(runtime, network, train),
-    evaluate: evaluationStep(runtime, network, train.loss),
+    evaluate: evaluationStep(runtime, network, train),
   };
   const about = await aboutTrial(trial, goal, info, channels, runtime.version);
   const progress = await begin(trial, runtime, network);
