@@ -5,9 +5,9 @@ import writeFileAtomic from "write-file-atomic";
 import { stringify } from "yaml";
 import { describeDifference, differences, type Experiment } from "../config/index.ts";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
+import { takeLock } from "../lock/index.ts";
 import { type Journal, type JournalContents, openJournal, readJournal } from "./journal.ts";
 import { runFiles } from "./layout.ts";
-import { lockRun } from "./lock.ts";
 import { JOURNAL_VERSION, type JournalRecord, type RecordBody } from "./record.ts";
 import { createReducer, emptyState, type RunState } from "./state.ts";
 
@@ -38,7 +38,9 @@ const MAY_CHANGE = /^(resources|failure)\./;
  */
 export async function openRun(dir: string, experiment: Experiment): Promise<RunFolder> {
   await prepareFolder(dir);
-  const lock = await usable(dir, () => lockRun(runFiles.lock(dir)));
+  const lock = await usable(dir, () =>
+    takeLock(runFiles.lock(dir), { what: "this run", instead: "use another run folder" }),
+  );
   let journal: Journal | null = null;
   try {
     const state = emptyState();

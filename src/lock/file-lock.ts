@@ -1,6 +1,6 @@
 /**
- * One orchestrator a run folder: a lock file that names the host and process that hold it. The lock of a process that
- * has died is taken over: at once on the same host, after a minute without a sign of life from another one.
+ * A lock file that names the host and process that hold it. The lock of a process that has died is taken over: at once on
+ * the same host, after a minute without a sign of life from another one.
  */
 import { randomUUID } from "node:crypto";
 import { link, readFile, rename, stat, unlink, utimes, writeFile } from "node:fs/promises";
@@ -25,14 +25,22 @@ const ownerSchema = z.object({
 });
 type Owner = z.output<typeof ownerSchema>;
 
-export interface RunLock {
+/** How a refusal calls what is locked. */
+export interface LockWords {
+  /** Completes "... is worked on by process 1": "this run". */
+  what: string;
+  /** Completes "wait for it, stop it, or ...": "use another run folder". */
+  instead: string;
+}
+
+export interface FileLock {
   /** Aborts if the lock was taken away, after this process was silent for a minute. */
   readonly lost: AbortSignal;
   release(): Promise<void>;
 }
 
 /** Takes the lock `file`. Throws RUN_REFUSED, naming host and pid, while another process holds it. */
-export async function lockRun(file: string): Promise<RunLock> {
+export async function takeLock(file: string, words: LockWords): Promise<FileLock> {
   const mine: Owner = {
     host: hostname(),
     pid: process.pid,
@@ -47,7 +55,7 @@ export async function lockRun(file: string): Promise<RunLock> {
     for (let attempt = 0; attempt < TAKE_OVER_TRIES; attempt++) {
       // A hard link is made by one process only, also on NFS.
       if (await linked(draft, file)) return heldLock(file, mine);
-      await takeOver(file, draft);
+      await takeOver(file, draft, words);
     }
   } finally {
     await unlink(draft).catch(() => {});
@@ -66,14 +74,14 @@ async function linked(from: string, to: string): Promise<boolean> {
 }
 
 /** Removes the lock of a dead owner; throws RUN_REFUSED if the owner lives. */
-async function takeOver(file: string, draft: string): Promise<void> {
+async function takeOver(file: string, draft: string, { what, instead }: LockWords): Promise<void> {
   const owner = await readOwner(file);
   if (owner === null) return;
   if (await isAlive(owner, file, draft)) {
     throw new DistmisError(
       "RUN_REFUSED",
-      `${file}: this run is worked on by process ${owner.pid} on host ${owner.host} since ${owner.since}; ` +
-        `wait for it, stop it (kill ${owner.pid} there), or use another run folder`,
+      `${file}: ${what} is worked on by process ${owner.pid} on host ${owner.host} since ${owner.since}; ` +
+        `wait for it, stop it (kill ${owner.pid} there), or ${instead}`,
     );
   }
   const moved = `${draft}.old`;
@@ -95,7 +103,7 @@ async function readOwner(file: string): Promise<Owner | null> {
     if (hasErrno(error, "ENOENT")) return null;
     throw new DistmisError(
       "RUN_REFUSED",
-      `${file}: not a lock of distmis (${messageOf(error)}); remove it if no run works here`,
+      `${file}: not a lock of distmis (${messageOf(error)}); remove it if no other process works here`,
     );
   }
 }
@@ -128,7 +136,7 @@ async function bootId(): Promise<string> {
   );
 }
 
-function heldLock(file: string, mine: Owner): RunLock {
+function heldLock(file: string, mine: Owner): FileLock {
   const lost = new AbortController();
   const beat = async (): Promise<void> => {
     const owner = await readOwner(file);

@@ -5,7 +5,9 @@ import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promi
 import { hostname, tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
-import { lockRun } from "../../src/experiment/lock.ts";
+import { takeLock } from "../../src/lock/index.ts";
+
+const words = { what: "this run", instead: "use another run folder" };
 
 let folder = "";
 before(async () => {
@@ -15,8 +17,8 @@ after(() => rm(folder, { recursive: true, force: true }));
 
 /** A process that takes the lock and holds it until it is killed. */
 async function holder(file: string) {
-  const module = path.join(import.meta.dirname, "../../src/experiment/lock.ts");
-  const code = `const { lockRun } = await import(${JSON.stringify(module)}); await lockRun(${JSON.stringify(file)}); console.log("held"); setInterval(() => {}, 1000);`;
+  const module = path.join(import.meta.dirname, "../../src/lock/index.ts");
+  const code = `const { takeLock } = await import(${JSON.stringify(module)}); await takeLock(${JSON.stringify(file)}, ${JSON.stringify(words)}); console.log("held"); setInterval(() => {}, 1000);`;
   const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", code], {
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -24,17 +26,17 @@ async function holder(file: string) {
   return child;
 }
 
-describe("run lock", () => {
+describe("file lock", () => {
   it("refuses a second process, naming host and pid of the first, and takes over from a dead one", async () => {
     const file = path.join(folder, "a.lock");
     const child = await holder(file);
-    await assert.rejects(lockRun(file), (error) => {
+    await assert.rejects(takeLock(file, words), (error) => {
       assert.match(String(error), new RegExp(`process ${child.pid} on host ${hostname()} since `));
       return true;
     });
     child.kill("SIGKILL");
     await once(child, "exit");
-    const lock = await lockRun(file);
+    const lock = await takeLock(file, words);
     assert.equal(JSON.parse(await readFile(file, "utf8")).pid, process.pid);
     await lock.release();
     assert.deepEqual(
@@ -45,7 +47,7 @@ describe("run lock", () => {
 
   it("is given to one of many that want it at once", async () => {
     const file = path.join(folder, "b.lock");
-    const all = await Promise.allSettled(Array.from({ length: 8 }, () => lockRun(file)));
+    const all = await Promise.allSettled(Array.from({ length: 8 }, () => takeLock(file, words)));
     const held = all.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
     assert.equal(held.length, 1);
     await held[0]?.release();
@@ -55,12 +57,12 @@ describe("run lock", () => {
     const file = path.join(folder, "c.lock");
     const owner = { host: "elsewhere", pid: 1, startTicks: "1", bootId: "b", token: "t", since: "2020" };
     await writeFile(file, JSON.stringify(owner));
-    await assert.rejects(lockRun(file), /process 1 on host elsewhere/);
+    await assert.rejects(takeLock(file, words), /process 1 on host elsewhere/);
     const old = new Date(Date.now() - 61_000);
     await utimes(file, old, old);
-    await (await lockRun(file)).release();
+    await (await takeLock(file, words)).release();
     const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
     await writeFile(file, JSON.stringify({ ...owner, host: hostname(), pid: process.pid, bootId }));
-    await (await lockRun(file)).release();
+    await (await takeLock(file, words)).release();
   });
 });
