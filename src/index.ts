@@ -18,6 +18,7 @@ export {
   type Experiment,
   type ExperimentInput,
   type LoadOptions,
+  loadAugmentation,
   loadExperiment,
   type Parameters,
   type ParameterValue,
@@ -60,7 +61,7 @@ export { inspectNifti, type NiftiInspection } from "./nifti/index.ts";
 export { packageRoot } from "./paths/index.ts";
 export { makePhantom } from "./phantom/index.ts";
 export { type NiftiFiles, type Picture, type SampleChoice, type VisualizeOptions, visualize } from "./picture/index.ts";
-export { writeTfrecords } from "./prepare/index.ts";
+export { type WriteTfrecordsOptions, type WriteTfrecordsResult, writeTfrecords } from "./prepare/index.ts";
 export {
   createReporter,
   evaluationTable,

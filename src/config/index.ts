@@ -3,6 +3,7 @@ export { type AugmentationConfig, augmentationSchema } from "./augmentation.ts";
 export { type Difference, describeDifference, differences } from "./difference.ts";
 export { DISTMIS_SPACE } from "./flat.ts";
 export { defineExperiment, type LoadOptions, loadExperiment } from "./load.ts";
+export { loadAugmentation } from "./load-augmentation.ts";
 export { configurationReference } from "./reference.ts";
 export {
   dataSchema,

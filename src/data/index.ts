@@ -6,17 +6,23 @@ export {
   type Geometry,
   shapeBeforeFit,
   splitShape,
+  turnedSpacing,
   type Volumetric,
   writtenSpacing,
 } from "./geometry.ts";
+
 export {
   type DatasetInfo,
   INFO_FILE,
   type OwnInfo,
+  type PrepareOptions,
   readInfo,
   readInfoIfAny,
   type SampleInfo,
+  type SkippedPair,
   type SourceFile,
+  sampleSchema,
+  skippedSchema,
 } from "./info.ts";
 export { outputsOf } from "./outputs.ts";
 export {
@@ -34,7 +40,6 @@ export {
   type LabelMode,
   type Preprocessing,
   preprocessingSchema,
-  shapeAfterCut,
 } from "./recipe.ts";
 export type { Shape3 } from "./resize.ts";
 export { type Restored, restoreProbabilities, restoreSegmentation } from "./restore.ts";
@@ -42,12 +47,15 @@ export {
   assignSplits,
   DEFAULT_SPLIT,
   type Fold,
+  isShardFile,
   MOST_SHARDS,
   SPLITS,
   type Split,
   type SplitRatios,
   shardFile,
   shardOf,
+  shuffled,
 } from "./split.ts";
 export { decodeExample, encodeExample, type Tensor } from "./tensor-example.ts";
-export { createTfrecord } from "./tfrecord.ts";
+export { createTfrecord, unwritable } from "./tfrecord.ts";
+export { channelsFirst, channelsLast } from "./transpose.ts";

@@ -14,7 +14,35 @@ const sourceFileSchema = z.object({
   sha256: z.string(),
 });
 
-const sampleSchema = z.object({ image: sourceFileSchema, label: sourceFileSchema });
+const triple = z.array(z.number()).length(3);
+
+/** Voxels that a named option has repaired. */
+const repairedSchema = z.object({ nonfinite: count, labels: count });
+
+const sampleSchema = z.object({
+  image: sourceFileSchema,
+  label: sourceFileSchema,
+  /** 0: the volume itself; from 1 on: its augmented copies. */
+  copy: count.default(0),
+  /** Edges of a voxel in mm, as written. */
+  spacing: triple.nullable().default(null),
+  /** In the source files. */
+  repaired: repairedSchema.default({ nonfinite: 0, labels: 0 }),
+});
+
+/** A pair that --skip-bad left out. Paths as in {@link sourceFileSchema}. */
+const skippedSchema = z.object({
+  image: z.string(),
+  label: z.string(),
+  /** What a run without --skip-bad would have said. */
+  reason: z.string(),
+  /** A pair whose headers are bad takes no part in the split; one whose voxels are bad leaves a gap in its split. */
+  found: z.enum(["headers", "voxels"]),
+  /** Sizes and times of both files, so that a repaired one is noticed. */
+  stamp: z.string(),
+});
+
+const shapeOption = z.union([z.literal("auto"), z.array(z.int()).length(3)]).nullable();
 
 const ownSchema = z.object({
   format: z.literal(1),
@@ -30,8 +58,8 @@ const ownSchema = z.object({
   preprocessing: preprocessingSchema,
   /** What the user asked for, to tell whether the data set is up to date. */
   options: z.object({
-    split: z.array(z.number()).length(3),
-    reshape: z.union([z.literal("auto"), z.array(z.int()).length(3)]).nullable(),
+    split: triple,
+    reshape: shapeOption,
     divisor: z.int(),
     /** Missing in a data set written before there was a choice. */
     labels: z.enum(["binary", "multiclass"]).default("binary"),
@@ -41,14 +69,42 @@ const ownSchema = z.object({
       .regex(/^\d+\/\d+$/)
       .nullable()
       .default(null),
+    /** Of the shuffled split and of the copies; null: the order of dataset.json, and copies by seed 0. */
+    seed: count.nullable().default(null),
+    /** Names of dataset.json; null: all. */
+    modalities: z.array(z.string()).nullable().default(null),
+    orientation: z.string().nullable().default(null),
+    /** Edges of a voxel in mm. */
+    resample: z
+      .union([z.literal("auto"), triple])
+      .nullable()
+      .default(null),
+    pad_or_crop: shapeOption.default(null),
+    /** Augmented copies of each training volume. */
+    augment: count.default(0),
+    /** Their transforms, as in `train.augmentation`; null without copies. */
+    augmentation: z.record(z.string(), z.unknown()).nullable().default(null),
+    skip_bad: z.boolean().default(false),
+    repair_nonfinite: z.enum(["refuse", "zero"]).default("refuse"),
+    repair_labels: z.enum(["refuse", "round", "background"]).default("refuse"),
   }),
+  /** Of the programs that wrote the data set. */
+  versions: z.object({ distmis: z.string(), node: z.string() }).nullable().default(null),
+  /** Median over the volumes of a voxel's edges in mm, as written. */
+  spacing: triple.nullable().default(null),
+  /** Sums over the volumes. */
+  repaired: repairedSchema.default({ nonfinite: 0, labels: 0 }),
+  /** In the order of dataset.json. */
+  skipped: z.array(skippedSchema).default([]),
   /** In the order in which readSplit yields them: file by file. */
   samples: z.object({ train: z.array(sampleSchema), valid: z.array(sampleSchema), test: z.array(sampleSchema) }),
   /** Size of every shard in bytes. */
   files: z.record(z.string(), count),
 });
 
-/** info.json: DistMIS's counts, and under `distmis` what this program adds. */
+export { sampleSchema, skippedSchema };
+
+/** info.json: DistMIS's counts (copies count as samples), and under `distmis` what this program adds. */
 export const infoSchema = z.looseObject({
   total_size: count,
   train_size: count,
@@ -65,6 +121,9 @@ export type DatasetInfo = z.output<typeof infoSchema>;
 export type OwnInfo = z.output<typeof ownSchema>;
 export type SourceFile = z.output<typeof sourceFileSchema>;
 export type SampleInfo = z.output<typeof sampleSchema>;
+export type SkippedPair = z.output<typeof skippedSchema>;
+/** What the user asked for. */
+export type PrepareOptions = OwnInfo["options"];
 
 export const INFO_FILE = "info.json";
 

@@ -1,3 +1,5 @@
+import { uniformInt } from "pure-rand/distribution/uniformInt";
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { DistmisError } from "../errors/index.ts";
 
 export const SPLITS = ["train", "valid", "test"] as const;
@@ -121,6 +123,17 @@ function checkFold({ index, of }: Fold, total: number): void {
   if (of > total) throw new DistmisError("USAGE", `--fold ${index}/${of}: there are only ${total} labelled volumes`);
 }
 
+/** A copy in random order (Fisher and Yates), the same for the same seed and length on every machine. */
+export function shuffled<T>(items: readonly T[], seed: number): T[] {
+  const generator = xoroshiro128plus(seed);
+  const result = [...items];
+  for (let last = result.length - 1; last > 0; last--) {
+    const other = uniformInt(generator, 0, last);
+    [result[last], result[other]] = [result[other] as T, result[last] as T];
+  }
+  return result;
+}
+
 /** Sample i of a split goes into file i modulo the number of files, as tf.data's Dataset.shard does. */
 export function shardOf(index: number, shards: number): number {
   return index % shards;
@@ -128,4 +141,10 @@ export function shardOf(index: number, shards: number): number {
 
 export function shardFile(split: Split, shard: number): string {
   return `${split}_${shard}.tfrecord`;
+}
+
+const SHARD_NAME = /^(train|valid|test)_\d+\.tfrecord$/;
+
+export function isShardFile(name: string): boolean {
+  return SHARD_NAME.test(name);
 }

@@ -14,6 +14,16 @@ const MOST_BYTES_A_CALL = 2 ** 30;
 /** Every protobuf implementation refuses a message from here on. */
 const LONGEST_MESSAGE = 2 ** 31;
 
+/** What a write fails with where there is no room: on the disk, in the user's share of it, in a file's legal size. */
+const FULL_DISK = ["ENOSPC", "EDQUOT", "EFBIG"];
+
+/** A failed write as an error that a person can act on. */
+export function unwritable(path: string, error: unknown): DistmisError {
+  const full = FULL_DISK.some((code) => hasErrno(error, code));
+  const why = full ? "the disk is full, or a limit is reached; make room" : "can't be written";
+  return new DistmisError("FILE_UNUSABLE", `${path}: ${why} (${messageOf(error)})`, { cause: error });
+}
+
 /** TensorFlow masks checksums so that a CRC over data that holds CRCs stays meaningful. */
 function mask(crc: number): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
@@ -22,21 +32,29 @@ function mask(crc: number): number {
 export interface TfrecordWriter {
   /** Appends one record, the concatenation of `pieces`. */
   write(pieces: readonly Uint8Array[]): Promise<void>;
-  /** Flushes to the disk and closes. Returns the size of the file in bytes. */
-  close(): Promise<number>;
+  /** Bytes written so far. */
+  size(): number;
+  /** Sees to it that all that is written is on the disk. */
+  flush(): Promise<void>;
+  close(): Promise<void>;
 }
 
-/** Creates (or empties) `path`. Not atomic: the caller writes under another name and renames. Errors: FILE_UNUSABLE. */
-export async function createTfrecord(path: string): Promise<TfrecordWriter> {
+/**
+ * Creates `path`, or keeps the first `keep` bytes (whole records) of what is there. Not atomic: the caller writes under another
+ * name and renames. Errors: FILE_UNUSABLE.
+ */
+export async function createTfrecord(path: string, { keep = 0 }: { keep?: number } = {}): Promise<TfrecordWriter> {
   const usable = async <T>(work: Promise<T>): Promise<T> => {
     try {
       return await work;
     } catch (error) {
-      throw new DistmisError("FILE_UNUSABLE", `${path}: can't be written: ${messageOf(error)}`, { cause: error });
+      throw unwritable(path, error);
     }
   };
-  const file = await usable(open(path, "w"));
-  let size = 0;
+  // In append mode writes go to the end, which is where the kept records end.
+  const file = await usable(open(path, "a"));
+  await usable(file.truncate(keep));
+  let size = keep;
   return {
     async write(pieces) {
       const length = total(pieces);
@@ -54,14 +72,9 @@ export async function createTfrecord(path: string): Promise<TfrecordWriter> {
       for (const piece of [head, ...pieces, tail]) await usable(writeAll(file, piece));
       size += HEAD_BYTES + length + TAIL_BYTES;
     },
-    async close() {
-      try {
-        await usable(file.sync());
-      } finally {
-        await file.close();
-      }
-      return size;
-    },
+    size: () => size,
+    flush: () => usable(file.datasync()),
+    close: () => usable(file.close()),
   };
 }
 

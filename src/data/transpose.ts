@@ -91,3 +91,9 @@ export function channelsLast(input: Float32Array, channels: number): Float32Arra
   }
   return output;
 }
+
+/** [voxels, C] to [C, voxels]. Returns `input` itself for one channel. */
+export function channelsFirst(input: Float32Array, channels: number): Float32Array {
+  // The same permutation with the roles of channels and voxels exchanged.
+  return channels === 1 ? input : channelsLast(input, input.length / channels);
+}

@@ -34,11 +34,14 @@ const datasetSchema = z.looseObject({
 });
 
 /**
- * Reads and checks dataset.json and that every file of its `training` list exists.
+ * Reads and checks dataset.json and, unless told otherwise, that every file of its `training` list exists.
  *
  * Errors: FILE_UNUSABLE (folder, dataset.json or a listed file is missing), DATA_INVALID (anything in dataset.json).
  */
-export async function readMsdDataset(sourceDir: string): Promise<MsdDataset> {
+export async function readMsdDataset(
+  sourceDir: string,
+  { filesMustExist = true }: { filesMustExist?: boolean } = {},
+): Promise<MsdDataset> {
   const dir = resolve(sourceDir);
   const path = join(dir, "dataset.json");
   const refuse = (what: string, cause?: unknown): DistmisError =>
@@ -86,7 +89,7 @@ export async function readMsdDataset(sourceDir: string): Promise<MsdDataset> {
     if (seen.has(image)) throw refuse(`field "training": ${image} is listed twice; it could land in two splits`);
     seen.add(image);
   }
-  await checkExist(dir, pairs);
+  if (filesMustExist) await checkExist(dir, pairs);
   return { dir, name, modalities, classes, pairs };
 }
 

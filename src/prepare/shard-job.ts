@@ -1,6 +1,3 @@
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
   checkPair,
@@ -10,68 +7,123 @@ import {
   preprocessImage,
   preprocessLabel,
   type SampleInfo,
-  type SourceFile,
+  writtenSpacing,
 } from "../data/index.ts";
 import { readNifti } from "../nifti/index.ts";
+import { augmentedCopies, type Copies, type Sample } from "./copies.ts";
 import type { Pair } from "./msd.ts";
+import type { Shard } from "./plan-shards.ts";
+import { isBadPair, skippedPair } from "./scan.ts";
+import { type Done, openShardLog } from "./shard-log.ts";
+import { describeSource } from "./source-file.ts";
 
 /** One TFRecord file to write; plain data, as it crosses to a worker thread. */
 export interface ShardJob {
   path: string;
   sourceDir: string;
-  pairs: Pair[];
+  shard: Shard;
   recipe: Preprocessing;
+  /** For training volumes alone. */
+  copies: Copies | null;
+  skipBad: boolean;
+  /** What an earlier run has done of it. */
+  done: Done[];
 }
 
-export interface ShardResult {
-  bytes: number;
-  samples: SampleInfo[];
+export interface ShardEvents {
+  /** A further volume is written or skipped. */
+  onVolume(): void;
+  /** All are, but may still be on their way to the disk. */
+  onWritten(): void;
+  /** Whether to end after the volume in hand. */
+  stopAsked(): boolean;
 }
 
-/** Writes one shard, a volume at a time. Errors: as readNifti and the preprocessing; FILE_UNUSABLE. */
-export async function writeShard(job: ShardJob, onSample: () => void): Promise<ShardResult> {
-  const samples: SampleInfo[] = [];
-  const writer = await createTfrecord(job.path);
-  let bytes = 0;
+/**
+ * Writes one shard, a volume at a time, and returns what is done of it: all, unless it was stopped. A volume's records reach the
+ * disk while the next one is worked on, and only then its line is written to the log.
+ *
+ * Errors: as readNifti and the preprocessing, unless bad pairs are skipped; FILE_UNUSABLE if the shard can't be written.
+ */
+export async function writeShard(job: ShardJob, events: ShardEvents): Promise<Done[]> {
+  const done = [...job.done];
+  const writer = await createTfrecord(job.path, { keep: done.at(-1)?.bytes ?? 0 });
   try {
-    for (const pair of job.pairs) {
-      await writer.write(await prepare(job, pair));
-      samples.push({
-        image: await describeSource(job.sourceDir, pair.image),
-        label: await describeSource(job.sourceDir, pair.label),
-      });
-      onSample();
+    const log = await openShardLog(job.path, done);
+    try {
+      let flushed: Promise<void> = Promise.resolve();
+      for (const { pair, position } of job.shard.members.slice(done.length)) {
+        if (events.stopAsked()) break;
+        const prepared = await preparedOrSkipped(job, pair);
+        const samples: SampleInfo[] = [];
+        for (const [copy, sample] of records(prepared.sample, position, job.copies)) {
+          await writer.write(
+            encodeExample({
+              img: { shape: [...sample.shape], data: sample.image },
+              label: { shape: [1, ...sample.shape.slice(1)], data: sample.label },
+            }),
+          );
+          if (prepared.about !== null) samples.push({ ...prepared.about, copy });
+        }
+        await flushed;
+        const entry: Done = { bytes: writer.size(), samples, skipped: prepared.skipped };
+        flushed = writer.flush().then(() => log.append(entry));
+        // Whoever awaits it next sees the error.
+        flushed.catch(() => {});
+        done.push(entry);
+        events.onVolume();
+      }
+      events.onWritten();
+      await flushed;
+      return done;
+    } finally {
+      await log.close();
     }
   } finally {
-    bytes = await writer.close();
+    await writer.close();
   }
-  return { bytes, samples };
 }
 
-async function prepare({ sourceDir, recipe }: ShardJob, pair: Pair): Promise<Uint8Array[]> {
+/** A volume's records with their numbers: itself, then its copies. */
+function* records(sample: Sample | null, position: number, copies: Copies | null): Generator<[number, Sample]> {
+  if (sample === null) return;
+  yield [0, sample];
+  if (copies === null) return;
+  let copy = 0;
+  for (const each of augmentedCopies(sample, position, copies)) yield [++copy, each];
+}
+
+interface Prepared {
+  sample: Sample | null;
+  /** Of the volume itself. */
+  about: SampleInfo | null;
+  skipped: Done["skipped"];
+}
+
+async function preparedOrSkipped(job: ShardJob, pair: Pair): Promise<Prepared> {
+  try {
+    return { ...(await prepare(job, pair)), skipped: null };
+  } catch (error) {
+    if (!job.skipBad || !isBadPair(error)) throw error;
+    return { sample: null, about: null, skipped: await skippedPair(job.sourceDir, pair, error, "voxels") };
+  }
+}
+
+async function prepare({ sourceDir, recipe }: ShardJob, pair: Pair): Promise<{ sample: Sample; about: SampleInfo }> {
+  const sources = {
+    image: await describeSource(sourceDir, pair.image),
+    label: await describeSource(sourceDir, pair.label),
+  };
   // Image and label are read one after the other so that the stored image can be freed before the label is there.
-  const { img, grid } = await prepareImage(join(sourceDir, pair.image), recipe);
+  const { image, shape, repaired: nonfinite, grid } = await prepareImage(join(sourceDir, pair.image), recipe);
   const stored = await readNifti(join(sourceDir, pair.label));
   checkPair(grid, stored);
-  const { label, shape } = preprocessLabel(stored, recipe);
-  return encodeExample({ img, label: { shape, data: label } });
+  const { label, repaired: labels } = preprocessLabel(stored, recipe);
+  const about = { ...sources, copy: 0, spacing: writtenSpacing(grid, recipe), repaired: { nonfinite, labels } };
+  return { sample: { image, label, shape }, about };
 }
 
 async function prepareImage(path: string, recipe: Preprocessing) {
-  const stored = await readNifti(path);
-  const { image, shape } = preprocessImage(stored, recipe);
-  return { img: { shape: [...shape], data: image }, grid: { path, shape: stored.shape, affine: stored.affine } };
-}
-
-/** Size, time and SHA-256 of a source file. */
-export async function describeSource(sourceDir: string, path: string): Promise<SourceFile> {
-  const file = join(sourceDir, path);
-  const { size, mtimeMs } = await stat(file);
-  return { path, bytes: size, modified_ms: Math.round(mtimeMs), sha256: await sha256(file) };
-}
-
-export async function sha256(file: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 })) hash.update(chunk);
-  return hash.digest("hex");
+  const { data, ...grid } = await readNifti(path);
+  return { ...preprocessImage({ ...grid, data }, recipe), grid };
 }

@@ -1,11 +1,16 @@
-/** Entry of the worker threads of {@link runShardJobs}: writes the shards that it is sent, one after the other. */
+/** Entry of the worker threads of {@link runShardJobs}: writes the shards that it is sent. */
 import { parentPort } from "node:worker_threads";
 import { DistmisError, type ErrorCode, messageOf } from "../errors/index.ts";
-import { type ShardJob, type ShardResult, writeShard } from "./shard-job.ts";
+import { type ShardJob, writeShard } from "./shard-job.ts";
+import type { Done } from "./shard-log.ts";
+
+export type ToShardWorker = { type: "write"; index: number; job: ShardJob } | { type: "stop" };
 
 export type FromShardWorker =
-  | { type: "sample" }
-  | { type: "done"; result: ShardResult }
+  | { type: "volume" }
+  /** The next shard may come. */
+  | { type: "ready" }
+  | { type: "done"; index: number; done: Done[] }
   /** `code` is null for a defect; then `message` is its stack. */
   | { type: "failed"; code: ErrorCode | null; message: string };
 
@@ -13,10 +18,20 @@ const port = parentPort;
 if (port === null) throw new Error("shard-worker runs as a worker thread only");
 
 const send = (message: FromShardWorker): void => port.postMessage(message);
+let stopped = false;
 
-port.on("message", async (job: ShardJob) => {
+port.on("message", async (message: ToShardWorker) => {
+  if (message.type === "stop") {
+    stopped = true;
+    return;
+  }
   try {
-    send({ type: "done", result: await writeShard(job, () => send({ type: "sample" })) });
+    const done = await writeShard(message.job, {
+      onVolume: () => send({ type: "volume" }),
+      onWritten: () => send({ type: "ready" }),
+      stopAsked: () => stopped,
+    });
+    send({ type: "done", index: message.index, done });
   } catch (error) {
     const known = error instanceof DistmisError;
     send({

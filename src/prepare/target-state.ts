@@ -1,11 +1,20 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { type DatasetInfo, INFO_FILE, type OwnInfo, readInfoIfAny, type SourceFile, SPLITS } from "../data/index.ts";
+import {
+  type DatasetInfo,
+  INFO_FILE,
+  isShardFile,
+  type OwnInfo,
+  type PrepareOptions,
+  readInfoIfAny,
+  SPLITS,
+} from "../data/index.ts";
 import { DistmisError, hasErrno } from "../errors/index.ts";
-import type { MsdDataset } from "./msd.ts";
-import type { Shard } from "./plan.ts";
-import { sha256 } from "./shard-job.ts";
+import { PARTIAL_DIR } from "./partial.ts";
+import { type Plan, recordsOf } from "./plan.ts";
+import { stampOf } from "./scan.ts";
+import { isSameSource } from "./source-file.ts";
 
 export type TargetState =
   | { kind: "free" }
@@ -13,23 +22,8 @@ export type TargetState =
   /** Something is there that isn't what would be written; `why` completes "holds another data set (...)". */
   | { kind: "other"; why: string };
 
-const SHARD_NAME = /^(train|valid|test)_\d+\.tfrecord$/;
-
-export function isShardFile(name: string): boolean {
-  return SHARD_NAME.test(name);
-}
-
-/**
- * What the target folder holds, compared with what would be written.
- * @param publishing relative path of a file that exists only while shards are being moved to their place.
- */
-export async function compareTarget(
-  targetDir: string,
-  dataset: MsdDataset,
-  shards: readonly Shard[],
-  options: OwnInfo["options"],
-  publishing: string,
-): Promise<TargetState> {
+/** What the target folder holds, compared with what would be written. */
+export async function compareTarget(targetDir: string, plan: Plan): Promise<TargetState> {
   const names = await readdir(targetDir).catch((error: unknown): string[] => {
     if (hasErrno(error, "ENOENT")) return [];
     throw new DistmisError("FILE_UNUSABLE", `${targetDir}: is no folder that can be read`, { cause: error });
@@ -37,7 +31,7 @@ export async function compareTarget(
   if (!names.some((name) => name === INFO_FILE || isShardFile(name))) return { kind: "free" };
   if (!names.includes(INFO_FILE)) {
     // A run that was ended in its last moment leaves shards without an info.json: they are its own.
-    if ((await sizeOf(join(targetDir, publishing))) !== null) return { kind: "free" };
+    if ((await sizeOf(join(targetDir, PARTIAL_DIR, INFO_FILE))) !== null) return { kind: "free" };
     return { kind: "other", why: "TFRecord files without an info.json" };
   }
   let info: DatasetInfo | null;
@@ -51,36 +45,62 @@ export async function compareTarget(
   const own = info?.distmis;
   if (info === null || own === undefined) return { kind: "other", why: "not written by this program" };
 
-  const why = differentOptions(own, options, dataset) ?? (await differentSources(own, dataset, shards));
+  const why = differentOptions(own, plan) ?? (await differentSources(own, plan));
   if (why !== null) return { kind: "other", why };
   // The same data set, but damaged: written again without being asked.
   return (await isWhole(own, targetDir)) ? { kind: "up-to-date", info } : { kind: "free" };
 }
 
-function differentOptions(own: OwnInfo, options: OwnInfo["options"], dataset: MsdDataset): string | null {
-  for (const key of ["split", "reshape", "divisor", "labels", "fold"] as const) {
-    if (key === "divisor" && options.reshape !== "auto") continue;
-    if (!isDeepStrictEqual(own.options[key], options[key])) {
-      return `made with --${key} ${own.options[key] ?? "not given"}, now ${options[key] ?? "not given"}`;
-    }
+function differentOptions(own: OwnInfo, { options, recipe, dataset }: Plan): string | null {
+  for (const key of Object.keys(options) as (keyof PrepareOptions)[]) {
+    // What it comes to is in the recipe.
+    if (key === "divisor") continue;
+    const [was, now] = [own.options[key], options[key]];
+    if (!isDeepStrictEqual(was, now)) return `made with --${key.replaceAll("_", "-")} ${shown(was)}, now ${shown(now)}`;
   }
-  const classes = Object.fromEntries([...dataset.classes].map(([value, name]) => [String(value), name]));
-  if (!isDeepStrictEqual(own.modalities, dataset.modalities)) return "modalities in dataset.json differ";
-  return isDeepStrictEqual(own.classes, classes) ? null : "labels in dataset.json differ";
+  if (!isDeepStrictEqual(own.modalities, recipe.modalities)) return "modalities in dataset.json differ";
+  if (!isDeepStrictEqual(own.classes, recipe.labels.classes)) return "labels in dataset.json differ";
+  if (own.name !== dataset.name) return `made of the data set ${own.name}, now ${dataset.name}`;
+  const shape = own.preprocessing.shape.join(" x ");
+  if (shape !== recipe.shape.join(" x ")) return `its volumes are ${shape}, now ${recipe.shape.join(" x ")}`;
+  return isDeepStrictEqual(own.preprocessing, recipe) ? null : "its preprocessing differs";
 }
 
-async function differentSources(own: OwnInfo, dataset: MsdDataset, shards: readonly Shard[]): Promise<string | null> {
+function shown(value: PrepareOptions[keyof PrepareOptions]): string {
+  if (value === null || value === false || value === 0) return "not given";
+  return typeof value === "object" && !Array.isArray(value) ? JSON.stringify(value) : String(value);
+}
+
+async function differentSources(own: OwnInfo, plan: Plan): Promise<string | null> {
+  const { dir } = plan.dataset;
+  for (const pair of own.skipped) {
+    if (pair.stamp !== (await stampOf(dir, pair)))
+      return `made without ${pair.image}, which was skipped and has changed since`;
+  }
+  const skipped = (found: "headers" | "voxels") =>
+    own.skipped.filter((pair) => pair.found === found).map(({ image }) => image);
+  const headers = plan.skipped.map(({ image }) => image);
+  if (!isDeepStrictEqual(headers, skipped("headers"))) return "other pairs were skipped";
+  const gaps = new Set(skipped("voxels"));
   for (const split of SPLITS) {
-    const pairs = shards.filter((shard) => shard.split === split).flatMap((shard) => shard.pairs);
+    const shards = plan.shards.filter((shard) => shard.split === split);
+    const wanted = shards.flatMap((shard) =>
+      shard.members
+        .filter(({ pair }) => !gaps.has(pair.image))
+        .flatMap(({ pair }) => Array.from({ length: recordsOf(plan, shard) }, (_, copy) => ({ ...pair, copy }))),
+    );
     const recorded = own.samples[split];
-    if (pairs.length !== recorded.length)
-      return `its ${split} split has ${recorded.length} samples, now ${pairs.length}`;
-    for (const [index, { image, label }] of pairs.entries()) {
+    if (wanted.length !== recorded.length)
+      return `its ${split} split has ${recorded.length} samples, now ${wanted.length}`;
+    for (const [index, { image, label, copy }] of wanted.entries()) {
+      const sample = recorded[index];
       for (const [path, source] of [
-        [image, recorded[index]?.image],
-        [label, recorded[index]?.label],
+        [image, sample?.image],
+        [label, sample?.label],
       ] as const) {
-        if (source === undefined || !(await isSame(dataset.dir, path, source))) {
+        // Copies follow their volume.
+        const same = source?.path === path && (copy > 0 || (await isSameSource(dir, path, source)));
+        if (!same) {
           return source?.path === path
             ? `made from another ${path}`
             : `made from ${source?.path}, now ${path} in its place`;
@@ -89,15 +109,6 @@ async function differentSources(own: OwnInfo, dataset: MsdDataset, shards: reado
     }
   }
   return null;
-}
-
-/** Size and time settle it for most files; only one whose time differs is read. */
-async function isSame(dir: string, path: string, recorded: SourceFile): Promise<boolean> {
-  if (recorded.path !== path) return false;
-  const file = join(dir, path);
-  const status = await stat(file);
-  if (status.size !== recorded.bytes) return false;
-  return Math.round(status.mtimeMs) === recorded.modified_ms || (await sha256(file)) === recorded.sha256;
 }
 
 async function isWhole(own: OwnInfo, targetDir: string): Promise<boolean> {

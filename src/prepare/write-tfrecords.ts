@@ -1,47 +1,22 @@
-import { mkdir, readdir, rename, rm, statfs, writeFile } from "node:fs/promises";
-import { availableParallelism, freemem } from "node:os";
+import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { lock } from "proper-lockfile";
-import {
-  type DatasetInfo,
-  DEFAULT_SPLIT,
-  type Fold,
-  INFO_FILE,
-  type LabelMode,
-  type OwnInfo,
-  type Preprocessing,
-  type SampleInfo,
-  type Split,
-  type SplitRatios,
-  shardFile,
-} from "../data/index.ts";
-import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
-import { type MsdDataset, readMsdDataset } from "./msd.ts";
-import { planRecipe, planShards, type Reshape, type Shard, scanShapes } from "./plan.ts";
+import { type DatasetInfo, DEFAULT_SPLIT, INFO_FILE, isShardFile } from "../data/index.ts";
+import { DistmisError, messageOf } from "../errors/index.ts";
+import { takeLock } from "../lock/index.ts";
+import { copiesOf } from "./copies.ts";
+import { describeDataset } from "./describe-dataset.ts";
+import { readMsdDataset } from "./msd.ts";
+import { recordedOptions, type WriteTfrecordsOptions } from "./options.ts";
+import { openPartial, type Partial } from "./partial.ts";
+import { type Plan, volumesOf } from "./plan.ts";
+import { planRecipe } from "./plan-recipe.ts";
+import { planShards } from "./plan-shards.ts";
+import { checkSpace, defaultWorkers } from "./resources.ts";
+import { type Scanned, scanHeaders } from "./scan.ts";
+import type { ShardJob } from "./shard-job.ts";
+import type { Done } from "./shard-log.ts";
 import { runShardJobs } from "./shard-pool.ts";
-import { compareTarget, isShardFile } from "./target-state.ts";
-
-export interface WriteTfrecordsOptions {
-  /** Folder with dataset.json, imagesTr and labelsTr. */
-  sourceDir: string;
-  /** Made if it doesn't exist. */
-  targetDir: string;
-  /** Default 0.7, 0.15, 0.15, in the order of dataset.json. */
-  split?: SplitRatios;
-  /** Default: the stored shape, which must be one for all volumes. */
-  reshape?: Reshape;
-  /** With reshape "auto": sides are multiples of it. Default 8. */
-  divisor?: number;
-  /** Default "binary": every class above 0 is 1. "multiclass": the target is the class's place among dataset.json's, ascending. */
-  labels?: LabelMode;
-  /** Every `of`-th volume from the `index`-th (from 1) is the test split; `split`'s first two shares divide the others. */
-  fold?: Fold;
-  /** Replace another data set in the target folder. */
-  overwrite?: boolean;
-  /** Threads. Default: the machine's CPUs, fewer where memory or the amount of work say so. */
-  workers?: number;
-  signal?: AbortSignal;
-}
+import { compareTarget } from "./target-state.ts";
 
 export interface WriteProgress {
   /** check: headers of all volumes; write: volumes preprocessed and written. */
@@ -54,17 +29,16 @@ export interface WriteTfrecordsResult {
   status: "written" | "up-to-date";
   targetDir: string;
   info: DatasetInfo;
-  /** What a person should know, one sentence each: empty splits. */
+  /** What a person should know, one sentence each: padding, empty splits, that an interrupted run was continued. */
   notes: string[];
 }
 
-/** Shards and info.json grow in here and are moved to their place when all are complete. */
-const PARTIAL_DIR = ".distmis-partial";
-const LOCK_DIR = ".distmis-lock";
+const LOCK_FILE = ".distmis.lock";
 
 /**
- * An MSD data set to TFRecords in DistMIS's format. Atomic: an interrupted run leaves the target folder as it was, but for a
- * hidden folder that the next run removes. Up to date when the target was made from the same files with the same options.
+ * An MSD data set to TFRecords in DistMIS's format. Atomic: until all is written the target folder stays as it was, but for a
+ * hidden folder in which the data set grows; the same call goes on from there after whatever ended the work. Up to date when the
+ * target was made from the same files with the same options.
  *
  * Errors: USAGE (options), FILE_UNUSABLE (files missing, target not writable, disk too full, another data set in the target),
  * DATA_INVALID (naming the files), RUN_REFUSED (another process writes there), INTERRUPTED.
@@ -73,177 +47,145 @@ export async function writeTfrecords(
   options: WriteTfrecordsOptions,
   onProgress: (progress: WriteProgress) => void = () => {},
 ): Promise<WriteTfrecordsResult> {
-  const {
-    split = DEFAULT_SPLIT,
-    reshape = null,
-    divisor = 8,
-    labels = "binary",
-    fold = null,
-    overwrite = false,
-  } = options;
-  checkOptions(options);
   const targetDir = resolve(options.targetDir);
-  const dataset = await readMsdDataset(options.sourceDir);
-  const { shards, counts, notes } = planShards(dataset.pairs, split, fold);
-  const wanted: OwnInfo["options"] = {
-    split: [...split],
-    reshape: typeof reshape === "object" && reshape !== null ? [...reshape] : reshape,
-    divisor,
-    labels,
-    fold: fold === null ? null : `${fold.index}/${fold.of}`,
-  };
+  const { plan, scanned, notes } = await makePlan(options, onProgress);
 
-  const state = await compareTarget(targetDir, dataset, shards, wanted, join(PARTIAL_DIR, INFO_FILE));
+  const state = await compareTarget(targetDir, plan);
   if (state.kind === "up-to-date") return { status: "up-to-date", targetDir, info: state.info, notes };
-  if (state.kind === "other" && !overwrite) {
+  if (state.kind === "other" && options.overwrite !== true) {
     throw new DistmisError(
       "FILE_UNUSABLE",
       `${targetDir}: holds another data set (${state.why}); replace it with --overwrite or name another folder`,
     );
   }
 
-  const stop = new AbortController();
-  const onAbort = (): void => stop.abort(options.signal?.reason);
-  options.signal?.addEventListener("abort", onAbort);
-  if (options.signal?.aborted) onAbort();
-  const release = await claim(targetDir, stop);
-  const partial = join(targetDir, PARTIAL_DIR);
+  const lock = await claim(targetDir);
   try {
-    let checked = 0;
-    const total = dataset.pairs.length;
-    const shapes = await scanShapes(dataset, () => onProgress({ phase: "check", done: ++checked, total }));
-    const recipe = planRecipe(dataset, shapes, reshape, divisor, labels);
-    const sample = recipe.shape.reduce((product, side) => product * side, 4) * (recipe.modalities.length + 1);
-    await checkSpace(targetDir, sample * total);
-
-    await rm(partial, { recursive: true, force: true });
-    await mkdir(partial);
-    let written = 0;
-    const jobs = shards.map((shard) => ({
-      path: join(partial, shardFile(shard.split, shard.shard)),
-      sourceDir: dataset.dir,
-      pairs: shard.pairs,
-      recipe,
-    }));
-    const stored = Math.max(...shapes.map(([x, y, z]) => x * y * z)) * 4 * recipe.modalities.length;
-    const results = await runShardJobs(jobs, {
-      workers: Math.min(
-        options.workers ?? Number.POSITIVE_INFINITY,
-        jobs.length,
-        defaultWorkers(options, sample + stored, stored * total),
-      ),
-      onSample: () => onProgress({ phase: "write", done: ++written, total }),
-      signal: stop.signal,
+    const signals = [lock.lost, ...(options.signal === undefined ? [] : [options.signal])];
+    const partial = await openPartial(targetDir, plan);
+    if (partial.discarded) notes.push("what an interrupted run with other options had left is thrown away");
+    const info = await writeShards(targetDir, plan, partial, {
+      workers: options.workers ?? defaultWorkers(plan, scanned),
+      signal: AbortSignal.any(signals),
+      notes,
+      onProgress,
     });
-    const info = describe(dataset, recipe, wanted, counts, shards, results);
-    await writeFile(join(partial, INFO_FILE), `${JSON.stringify(info, null, 1)}\n`, { flush: true });
-    await publish(targetDir, partial);
     return { status: "written", targetDir, info, notes };
   } finally {
-    options.signal?.removeEventListener("abort", onAbort);
-    await rm(partial, { recursive: true, force: true });
-    await release();
+    await lock.release();
   }
 }
 
-function checkOptions({ reshape, divisor = 8, workers }: WriteTfrecordsOptions): void {
-  const whole = (value: number): boolean => Number.isInteger(value) && value >= 1;
-  if (Array.isArray(reshape) && !reshape.every(whole)) {
-    throw new DistmisError("USAGE", `--reshape ${reshape.join(",")}: expected three whole numbers above 0, or auto`);
-  }
-  if (!whole(divisor)) throw new DistmisError("USAGE", `--divisor ${divisor}: expected a whole number above 0`);
-  if (workers !== undefined && !whole(workers))
-    throw new DistmisError("USAGE", `--workers ${workers}: expected a whole number above 0`);
+async function makePlan(
+  options: WriteTfrecordsOptions,
+  onProgress: (progress: WriteProgress) => void,
+): Promise<{ plan: Plan; scanned: Scanned[]; notes: string[] }> {
+  const recorded = recordedOptions(options);
+  const dataset = await readMsdDataset(options.sourceDir, { filesMustExist: !recorded.skip_bad });
+  let checked = 0;
+  const total = dataset.pairs.length;
+  const { good, skipped } = await scanHeaders(dataset, recorded.skip_bad, () => {
+    if (options.signal?.aborted) throw interrupted(options.signal);
+    onProgress({ phase: "check", done: ++checked, total });
+  });
+  const { recipe, notes } = planRecipe(dataset, good, recorded);
+  const cut = planShards(
+    good.map(({ pair }) => pair),
+    { split: options.split ?? DEFAULT_SPLIT, fold: options.fold ?? null, seed: recorded.seed },
+  );
+  const plan: Plan = { dataset, options: recorded, recipe, shards: cut.shards, skipped };
+  return { plan, scanned: good, notes: [...notes, ...cut.notes] };
 }
 
-/** Bytes of source volumes below which a further thread costs more to start than it saves. */
-const WORTH_A_THREAD = 128 * 2 ** 20;
+interface WriteOptions {
+  workers: number;
+  signal: AbortSignal;
+  notes: string[];
+  onProgress: (progress: WriteProgress) => void;
+}
 
-function defaultWorkers({ workers }: WriteTfrecordsOptions, bytesInFlight: number, bytesOfAll: number): number {
-  if (workers !== undefined) return workers;
-  // What is in flight, twice: freed volumes linger until the next garbage collection.
-  const memory = Math.floor((freemem() * 0.5) / (2 * bytesInFlight));
-  return Math.max(1, Math.min(availableParallelism(), memory, Math.ceil(bytesOfAll / WORTH_A_THREAD)));
+async function writeShards(
+  targetDir: string,
+  plan: Plan,
+  partial: Partial,
+  { workers, signal, notes, onProgress }: WriteOptions,
+): Promise<DatasetInfo> {
+  const total = volumesOf(plan);
+  const earlier = count(partial.done);
+  let volumes = earlier;
+  try {
+    await checkSpace(targetDir, plan, partial.done);
+    if (earlier > 0) {
+      notes.push(`an interrupted run was continued: ${earlier} of ${total} volumes were done already`);
+      onProgress({ phase: "write", done: volumes, total });
+    }
+    const done = await runShardJobs(jobsOf(plan, partial), {
+      workers,
+      onVolume: () => onProgress({ phase: "write", done: ++volumes, total }),
+      signal,
+    });
+    if (count(done) < total) {
+      if (signal.reason instanceof DistmisError) throw signal.reason;
+      throw interrupted(signal);
+    }
+    const { info, names } = describeDataset(plan, done);
+    await publish(targetDir, partial.dir, names, info);
+    return info;
+  } catch (error) {
+    if (volumes > 0 && error instanceof DistmisError && count(partial.done) < total) {
+      throw new DistmisError(
+        error.code,
+        `${error.message}; ${volumes} of ${total} volumes are done and kept: the same command goes on from there`,
+        { cause: error },
+      );
+    }
+    // Nothing in it is worth keeping.
+    if (volumes === 0) await rm(partial.dir, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+const interrupted = ({ reason }: AbortSignal): DistmisError =>
+  new DistmisError("INTERRUPTED", "stopped; the target folder is as it was", { cause: reason });
+
+const count = (done: readonly (readonly Done[])[]): number => done.reduce((sum, each) => sum + each.length, 0);
+
+/** Also those that are done: their files are opened to see to it that they are on the disk. */
+function jobsOf({ dataset, options, recipe, shards }: Plan, partial: Partial): ShardJob[] {
+  const copies = copiesOf(options);
+  return shards.map((shard, index) => ({
+    path: join(partial.dir, shard.file),
+    sourceDir: dataset.dir,
+    shard,
+    recipe,
+    copies: shard.split === "train" ? copies : null,
+    skipBad: options.skip_bad,
+    done: partial.done[index] ?? [],
+  }));
 }
 
 /** Makes the folder and keeps other processes out of it. */
-async function claim(targetDir: string, stop: AbortController): Promise<() => Promise<void>> {
+async function claim(targetDir: string): ReturnType<typeof takeLock> {
   try {
     await mkdir(targetDir, { recursive: true });
-    return await lock(targetDir, {
-      lockfilePath: join(targetDir, LOCK_DIR),
-      stale: 60_000,
-      update: 10_000,
-      onCompromised: (error) => stop.abort(error),
-    });
+    return await takeLock(join(targetDir, LOCK_FILE), { what: "this data set", instead: "name another folder" });
   } catch (error) {
-    if (hasErrno(error, "ELOCKED")) {
-      throw new DistmisError(
-        "RUN_REFUSED",
-        `${targetDir}: another process is writing a data set there; wait for it or name another folder`,
-      );
-    }
+    if (error instanceof DistmisError) throw error;
     throw new DistmisError("FILE_UNUSABLE", `${targetDir}: can't be written to: ${messageOf(error)}`, { cause: error });
   }
 }
 
-async function checkSpace(targetDir: string, needed: number): Promise<void> {
-  const { bavail, bsize } = await statfs(targetDir);
-  if (needed > bavail * bsize) {
-    const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
-    throw new DistmisError(
-      "FILE_UNUSABLE",
-      `${targetDir}: the data set takes ${gigabytes(needed)}, the disk has ${gigabytes(bavail * bsize)} free; choose a smaller --reshape or another disk`,
-    );
-  }
-}
-
 /** info.json goes first when a data set is taken away and comes last when one is put in place: it vouches for the rest. */
-async function publish(targetDir: string, partial: string): Promise<void> {
+async function publish(
+  targetDir: string,
+  partial: string,
+  names: ReadonlyMap<string, string>,
+  info: DatasetInfo,
+): Promise<void> {
+  await writeFile(join(partial, INFO_FILE), `${JSON.stringify(info, null, 1)}\n`, { flush: true });
   await rm(join(targetDir, INFO_FILE), { force: true });
   for (const name of await readdir(targetDir)) if (isShardFile(name)) await rm(join(targetDir, name));
-  for (const name of await readdir(partial))
-    if (isShardFile(name)) await rename(join(partial, name), join(targetDir, name));
+  for (const [from, to] of names) await rename(join(partial, from), join(targetDir, to));
   await rename(join(partial, INFO_FILE), join(targetDir, INFO_FILE));
-}
-
-function describe(
-  dataset: MsdDataset,
-  recipe: Preprocessing,
-  options: OwnInfo["options"],
-  counts: Record<Split, number>,
-  shards: readonly Shard[],
-  results: readonly { bytes: number; samples: SampleInfo[] }[],
-): DatasetInfo {
-  const files: Record<string, number> = {};
-  const samples: Record<Split, SampleInfo[]> = { train: [], valid: [], test: [] };
-  for (const [index, { split, shard }] of shards.entries()) {
-    const result = results[index];
-    if (result === undefined) throw new Error(`no result for shard ${split} ${shard}`);
-    files[shardFile(split, shard)] = result.bytes;
-    samples[split].push(...result.samples);
-  }
-  const number = (split: Split): number => shards.filter((shard) => shard.split === split).length;
-  return {
-    total_size: dataset.pairs.length,
-    train_size: counts.train,
-    valid_size: counts.valid,
-    test_size: counts.test,
-    train_shard: number("train"),
-    valid_shard: number("valid"),
-    test_shard: number("test"),
-    distmis: {
-      format: 1,
-      source_dir: dataset.dir,
-      name: dataset.name,
-      image_shape: [recipe.modalities.length, ...recipe.shape],
-      label_shape: [1, ...recipe.shape],
-      modalities: recipe.modalities,
-      classes: recipe.labels.classes,
-      preprocessing: recipe,
-      options,
-      samples,
-      files,
-    },
-  };
+  await rm(partial, { recursive: true, force: true });
 }

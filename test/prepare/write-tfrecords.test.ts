@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { readInfo, readSplit } from "../../src/data/index.ts";
@@ -109,11 +109,11 @@ describe("writeTfrecords", () => {
     });
     const seen: string[] = [];
     const one = await writeTfrecords(
-      { sourceDir: source, targetDir: join(dir, "one"), workers: 1 },
+      { sourceDir: source, targetDir: join(dir, "one"), workers: 1, divisor: 1 },
       ({ phase, done, total }) => seen.push(`${phase} ${done}/${total}`),
     );
     assert.deepEqual([seen[0], seen.at(-1), seen.length], ["check 1/24", "write 24/24", 48]);
-    const two = await writeTfrecords({ sourceDir: source, targetDir: join(dir, "two"), workers: 2 });
+    const two = await writeTfrecords({ sourceDir: source, targetDir: join(dir, "two"), workers: 2, divisor: 1 });
     assert.deepEqual(two.info, one.info);
     const names = await files(join(dir, "one"));
     assert.equal(names.length, 16 + 3 + 4 + 1);
@@ -178,18 +178,26 @@ describe("writeTfrecords", () => {
     );
   });
 
-  it("reads the info.json of a version that knew neither folds nor classes", async (t) => {
+  it("reads the info.json of the first version", async (t) => {
     const dir = await tempDir(t);
     const sourceDir = await tinyDataset(join(dir, "source"), { shapes: [[4, 4, 4]] });
-    const options = { sourceDir, targetDir: join(dir, "out"), split: [1, 0, 0] } as const;
+    const options = { sourceDir, targetDir: join(dir, "out"), split: [1, 0, 0], divisor: 1 } as const;
     await writeTfrecords(options);
     const path = join(dir, "out", "info.json");
     const info = JSON.parse(await readFile(path, "utf8"));
-    delete info.distmis.options.labels;
-    delete info.distmis.options.fold;
+    const { source_dir, format, name, image_shape, label_shape, modalities, classes, files } = info.distmis;
+    const { version, cut, shape, resize, standardisation, labels } = info.distmis.preprocessing;
+    const { image, label } = info.distmis.samples.train[0];
+    const { split, reshape, divisor } = info.distmis.options;
+    info.distmis = {
+      ...{ source_dir, format, name, image_shape, label_shape, modalities, classes, files },
+      preprocessing: { version, modalities, cut, shape, resize, standardisation, labels },
+      options: { split, reshape, divisor },
+      samples: { train: [{ image, label }], valid: [], test: [] },
+    };
     await writeFile(path, JSON.stringify(info));
-    const { labels, fold } = infoSchema.parse(info).distmis?.options ?? {};
-    assert.deepEqual([labels, fold], ["binary", null]);
+    const read = infoSchema.parse(info).distmis;
+    assert.deepEqual([read?.options.labels, read?.options.fold, read?.skipped], ["binary", null, []]);
     assert.equal((await writeTfrecords(options)).status, "up-to-date");
   });
 
@@ -262,51 +270,6 @@ describe("writeTfrecords", () => {
     await assert.rejects(writeTfrecords({ ...options, reshape: [5, 0, 7] }), failure("USAGE", "--reshape 5,0,7"));
   });
 
-  it("leaves the target as it was when a volume is bad or the user stops, in this thread and in others", async (t) => {
-    const dir = await tempDir(t);
-    const source = await tinyDataset(join(dir, "source"), {
-      shapes: Array.from({ length: 6 }, () => [4, 4, 4] as const),
-    });
-    const out = join(dir, "out");
-    await writeTfrecords({ sourceDir: source, targetDir: out });
-    const before = await files(out);
-    const info = await readFile(join(out, "info.json"));
-    const image = join(source, "imagesTr/case_3.nii.gz");
-    const good = await readFile(image);
-    const data = noise(64);
-    data[5] = Number.NaN;
-    await writeNifti(image, { data, shape: [4, 4, 4], affine: AFFINE });
-    for (const workers of [1, 2]) {
-      const attempt = writeTfrecords({ sourceDir: source, targetDir: out, overwrite: true, workers });
-      await assert.rejects(attempt, failure("DATA_INVALID", "case_3.nii.gz", "not finite"));
-      assert.deepEqual(await files(out), before);
-    }
-    await writeFile(image, good);
-    for (const workers of [1, 2]) {
-      const stop = new AbortController();
-      const attempt = writeTfrecords(
-        { sourceDir: source, targetDir: out, split: [1, 0, 0], overwrite: true, workers, signal: stop.signal },
-        ({ phase }) => {
-          if (phase === "write") stop.abort();
-        },
-      );
-      await assert.rejects(attempt, failure("INTERRUPTED"));
-      assert.deepEqual(await files(out), before);
-    }
-    assert.deepEqual(await readFile(join(out, "info.json")), info);
-    // What a killed run leaves behind is cleared away.
-    await mkdir(join(out, ".distmis-partial"));
-    await writeFile(join(out, ".distmis-partial", "train_0.tfrecord"), "half");
-    assert.equal(
-      (await writeTfrecords({ sourceDir: source, targetDir: out, split: [1, 0, 0], overwrite: true })).status,
-      "written",
-    );
-    assert.equal(
-      (await files(out)).some((name) => name.startsWith(".")),
-      false,
-    );
-  });
-
   it("names both files of a pair that does not fit before it writes anything", async (t) => {
     const dir = await tempDir(t);
     const source = await tinyDataset(join(dir, "source"), {
@@ -336,7 +299,9 @@ describe("writeTfrecords", () => {
     const both = await Promise.allSettled([writeTfrecords(options), writeTfrecords(options)]);
     const refused = both.filter((result) => result.status === "rejected");
     assert.equal(refused.length, 1);
-    assert.ok(failure("RUN_REFUSED", options.targetDir, "another process")(refused[0]?.reason));
+    assert.ok(
+      failure("RUN_REFUSED", options.targetDir, `process ${process.pid}`, "name another folder")(refused[0]?.reason),
+    );
     assert.equal((await writeTfrecords(options)).status, "up-to-date");
   });
 });
