@@ -4,9 +4,9 @@ As there: dataset.json's pairs cut in order by 0.7, 0.15, 0.15; nibabel's get_fd
 slices 2 to 153; channels first; classes 1 to 3 as one; tf.image.per_image_standardization, which for channels-first
 volumes is per modality; one tf.train.Example of two serialised tensors a volume; 16, 4 and 4 files.
 
-Put right: the label is sliced along z; each split is passed through once, sample i going to file i modulo the number of
-files (tfrecord.py shards the finished pipeline, so that every file computes the whole split again); the remainder of the
-split goes to test. To its favour: get_fdata in float32 instead of float64, and all samples of a split in flight as
+Put right: the label is sliced along z; each split is passed through once, sample i going to file i modulo the number
+of files (tfrecord.py shards the finished pipeline, so that every file computes the whole split again); what rounding
+leaves over goes to test. To its favour: get_fdata in float32 instead of float64, and all samples of a split in flight as
 AUTOTUNE likes, across files.
 """
 

@@ -7,7 +7,7 @@ import sys
 import time
 
 start = time.monotonic()
-done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+done = subprocess.run(sys.argv[1:], capture_output=True, text=True, check=False)
 seconds = time.monotonic() - start
 if done.returncode != 0:
     sys.exit(f"{' '.join(sys.argv[1:])} ended with code {done.returncode}:\n{done.stdout}\n{done.stderr}")
