@@ -6,8 +6,8 @@ volumes is per modality; one tf.train.Example of two serialised tensors a volume
 
 Put right: the label is sliced along z; each split is passed through once, sample i going to file i modulo the number
 of files (tfrecord.py shards the finished pipeline, so that every file computes the whole split again); what rounding
-leaves over goes to test. To its favour: get_fdata in float32 instead of float64, and all samples of a split in flight as
-AUTOTUNE likes, across files.
+leaves over goes to test. In its favour: get_fdata in float32 instead of float64, and all samples of a split in flight
+as AUTOTUNE likes, across files.
 """
 
 import json

@@ -1,6 +1,7 @@
 import { DistmisError } from "../errors/index.ts";
 import type { VoxelArray } from "../nifti/index.ts";
 import { channelsOf, type Grid, planGrid, splitShape, type Volumetric } from "./geometry.ts";
+import { momentsOf } from "./moments.ts";
 import { classValues, type Preprocessing } from "./recipe.ts";
 import { turnVolume } from "./reorient.ts";
 import { checkClasses, checkFinite } from "./repair.ts";
@@ -26,9 +27,11 @@ export interface PreprocessedLabel {
 /**
  * An image (X, Y, Z, C), or (X, Y, Z) with one modality, to the network's input in the recipe's shape.
  * Errors: DATA_INVALID naming the file for other ranks or channel counts and for NaN or infinite voxels that aren't repaired.
+ *
+ * @param reuse an array that the result may be put into if it has its size: fresh memory takes as long as the work itself
  */
-export function preprocessImage(source: Volumetric, recipe: Preprocessing): PreprocessedImage {
-  return image(source, recipe, planGrid(source, recipe), recipe.shape);
+export function preprocessImage(source: Volumetric, recipe: Preprocessing, reuse?: Float32Array): PreprocessedImage {
+  return image(source, recipe, planGrid(source, recipe), recipe.shape, reuse);
 }
 
 /**
@@ -43,9 +46,11 @@ export function imageOnGrid(source: Volumetric, recipe: Preprocessing): Preproce
 /**
  * A label (X, Y, Z) to the network's target in the recipe's shape. Errors: DATA_INVALID naming the file for voxels off the
  * integers or outside the recipe's classes that aren't repaired.
+ *
+ * @param reuse as of {@link preprocessImage}
  */
-export function preprocessLabel(source: Volumetric, recipe: Preprocessing): PreprocessedLabel {
-  return label(source, recipe, planGrid(source, recipe), recipe.shape);
+export function preprocessLabel(source: Volumetric, recipe: Preprocessing, reuse?: Float32Array): PreprocessedLabel {
+  return label(source, recipe, planGrid(source, recipe), recipe.shape, reuse);
 }
 
 /** {@link preprocessLabel} without the fit "pad-or-crop", as {@link imageOnGrid}. */
@@ -54,11 +59,17 @@ export function labelOnGrid(source: Volumetric, recipe: Preprocessing): Preproce
   return label(source, recipe, grid, grid.shape);
 }
 
-function image(source: Volumetric, recipe: Preprocessing, grid: Grid, shape: Shape3): PreprocessedImage {
+function image(
+  source: Volumetric,
+  recipe: Preprocessing,
+  grid: Grid,
+  shape: Shape3,
+  reuse?: Float32Array,
+): PreprocessedImage {
   const channels = channelsOf(source, recipe);
   const native = size(grid.stored);
   const target = size(shape);
-  const image = new Float32Array(channels.length * target);
+  const image = zeros(channels.length * target, reuse);
   const placement = centred(grid.shape, shape);
   let repaired = 0;
   for (const [place, channel] of channels.entries()) {
@@ -77,7 +88,13 @@ function image(source: Volumetric, recipe: Preprocessing, grid: Grid, shape: Sha
   return { image, shape: [channels.length, ...shape], repaired };
 }
 
-function label(source: Volumetric, recipe: Preprocessing, grid: Grid, shape: Shape3): PreprocessedLabel {
+function label(
+  source: Volumetric,
+  recipe: Preprocessing,
+  grid: Grid,
+  shape: Shape3,
+  reuse?: Float32Array,
+): PreprocessedLabel {
   const { path, data } = source;
   if (splitShape(source).channels !== 1)
     throw new DistmisError("DATA_INVALID", `${path}: a label of shape ${source.shape.join(" x ")}, expected X x Y x Z`);
@@ -87,7 +104,7 @@ function label(source: Volumetric, recipe: Preprocessing, grid: Grid, shape: Sha
     grid.spaced,
     grid.shape,
   );
-  const label = new Float32Array(size(shape));
+  const label = zeros(size(shape), reuse);
   moveLastAxisFirst(values, grid.shape, label, shape, centred(grid.shape, shape), null);
   toTargets(label, recipe);
   return { label, shape: [1, ...shape], repaired };
@@ -115,16 +132,15 @@ function toTargets(label: Float32Array, recipe: Preprocessing): void {
   }
 }
 
+function zeros(length: number, reuse: Float32Array | undefined): Float32Array {
+  return reuse?.length === length ? reuse.fill(0) : new Float32Array(length);
+}
+
 function size(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
 }
 
-/** Mean and spread in float64, in two passes. */
 function standardisation(values: Float32Array): Scaling {
-  let sum = 0;
-  for (let index = 0; index < values.length; index++) sum += values[index] ?? 0;
-  const mean = sum / values.length;
-  let squares = 0;
-  for (let index = 0; index < values.length; index++) squares += ((values[index] ?? 0) - mean) ** 2;
+  const { mean, squares } = momentsOf(values);
   return { mean, deviation: Math.max(Math.sqrt(squares / values.length), 1 / Math.sqrt(values.length)) };
 }

@@ -39,13 +39,19 @@ export interface ShardEvents {
   stopAsked(): boolean;
 }
 
+/** What a thread keeps from one volume to the next, and from one shard to the next. */
+export interface Room {
+  /** The last sample, whose arrays may be used again. */
+  written: Sample | null;
+}
+
 /**
  * Writes one shard, a volume at a time, and returns what is done of it: all, unless it was stopped. A volume's records reach the
  * disk while the next one is worked on, and only then its line is written to the log.
  *
  * Errors: as readNifti and the preprocessing, unless bad pairs are skipped; FILE_UNUSABLE if the shard can't be written.
  */
-export async function writeShard(job: ShardJob, events: ShardEvents): Promise<Done[]> {
+export async function writeShard(job: ShardJob, events: ShardEvents, room: Room): Promise<Done[]> {
   const done = [...job.done];
   const writer = await createTfrecord(job.path, { keep: done.at(-1)?.bytes ?? 0 });
   try {
@@ -54,7 +60,7 @@ export async function writeShard(job: ShardJob, events: ShardEvents): Promise<Do
       let flushed: Promise<void> = Promise.resolve();
       for (const { pair, position } of job.shard.members.slice(done.length)) {
         if (events.stopAsked()) break;
-        const prepared = await preparedOrSkipped(job, pair);
+        const prepared = await preparedOrSkipped(job, pair, room.written);
         const samples: SampleInfo[] = [];
         for (const [copy, sample] of records(prepared.sample, position, job.copies)) {
           await writer.write(
@@ -65,6 +71,7 @@ export async function writeShard(job: ShardJob, events: ShardEvents): Promise<Do
           );
           if (prepared.about !== null) samples.push({ ...prepared.about, copy });
         }
+        room.written = prepared.sample ?? room.written;
         await flushed;
         const entry: Done = { bytes: writer.size(), samples, skipped: prepared.skipped };
         flushed = writer.flush().then(() => log.append(entry));
@@ -100,30 +107,39 @@ interface Prepared {
   skipped: Done["skipped"];
 }
 
-async function preparedOrSkipped(job: ShardJob, pair: Pair): Promise<Prepared> {
+async function preparedOrSkipped(job: ShardJob, pair: Pair, reuse: Sample | null): Promise<Prepared> {
   try {
-    return { ...(await prepare(job, pair)), skipped: null };
+    return { ...(await prepare(job, pair, reuse)), skipped: null };
   } catch (error) {
     if (!job.skipBad || !isBadPair(error)) throw error;
     return { sample: null, about: null, skipped: await skippedPair(job.sourceDir, pair, error, "voxels") };
   }
 }
 
-async function prepare({ sourceDir, recipe }: ShardJob, pair: Pair): Promise<{ sample: Sample; about: SampleInfo }> {
+async function prepare(
+  { sourceDir, recipe }: ShardJob,
+  pair: Pair,
+  reuse: Sample | null,
+): Promise<{ sample: Sample; about: SampleInfo }> {
   const sources = {
     image: await describeSource(sourceDir, pair.image),
     label: await describeSource(sourceDir, pair.label),
   };
   // Image and label are read one after the other so that the stored image can be freed before the label is there.
-  const { image, shape, repaired: nonfinite, grid } = await prepareImage(join(sourceDir, pair.image), recipe);
+  const {
+    image,
+    shape,
+    repaired: nonfinite,
+    grid,
+  } = await prepareImage(join(sourceDir, pair.image), recipe, reuse?.image);
   const stored = await readNifti(join(sourceDir, pair.label));
   checkPair(grid, stored);
-  const { label, repaired: labels } = preprocessLabel(stored, recipe);
+  const { label, repaired: labels } = preprocessLabel(stored, recipe, reuse?.label);
   const about = { ...sources, copy: 0, spacing: writtenSpacing(grid, recipe), repaired: { nonfinite, labels } };
   return { sample: { image, label, shape }, about };
 }
 
-async function prepareImage(path: string, recipe: Preprocessing) {
+async function prepareImage(path: string, recipe: Preprocessing, reuse: Float32Array | undefined) {
   const { data, ...grid } = await readNifti(path);
-  return { ...preprocessImage({ ...grid, data }, recipe), grid };
+  return { ...preprocessImage({ ...grid, data }, recipe, reuse), grid };
 }

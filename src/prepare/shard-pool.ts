@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { DistmisError } from "../errors/index.ts";
 import { moduleUrl, workerUrl } from "../paths/index.ts";
-import { type ShardJob, writeShard } from "./shard-job.ts";
+import { type Room, type ShardJob, writeShard } from "./shard-job.ts";
 import type { Done } from "./shard-log.ts";
 import type { FromShardWorker, ToShardWorker } from "./shard-worker.ts";
 
@@ -20,10 +20,10 @@ export interface PoolOptions {
 export async function runShardJobs(jobs: readonly ShardJob[], options: PoolOptions): Promise<Done[][]> {
   if (options.workers > 1) return inThreads(jobs, options);
   const { onVolume, signal } = options;
+  const events = { onVolume, onWritten: () => {}, stopAsked: () => signal.aborted };
+  const room: Room = { written: null };
   const results: Done[][] = [];
-  for (const job of jobs) {
-    results.push(await writeShard(job, { onVolume, onWritten: () => {}, stopAsked: () => signal.aborted }));
-  }
+  for (const job of jobs) results.push(await writeShard(job, events, room));
   return results;
 }
 

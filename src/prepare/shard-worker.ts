@@ -1,7 +1,7 @@
 /** Entry of the worker threads of {@link runShardJobs}: writes the shards that it is sent. */
 import { parentPort } from "node:worker_threads";
 import { DistmisError, type ErrorCode, messageOf } from "../errors/index.ts";
-import { type ShardJob, writeShard } from "./shard-job.ts";
+import { type Room, type ShardJob, writeShard } from "./shard-job.ts";
 import type { Done } from "./shard-log.ts";
 
 export type ToShardWorker = { type: "write"; index: number; job: ShardJob } | { type: "stop" };
@@ -18,6 +18,7 @@ const port = parentPort;
 if (port === null) throw new Error("shard-worker runs as a worker thread only");
 
 const send = (message: FromShardWorker): void => port.postMessage(message);
+const room: Room = { written: null };
 let stopped = false;
 
 port.on("message", async (message: ToShardWorker) => {
@@ -26,11 +27,12 @@ port.on("message", async (message: ToShardWorker) => {
     return;
   }
   try {
-    const done = await writeShard(message.job, {
+    const events = {
       onVolume: () => send({ type: "volume" }),
       onWritten: () => send({ type: "ready" }),
       stopAsked: () => stopped,
-    });
+    };
+    const done = await writeShard(message.job, events, room);
     send({ type: "done", index: message.index, done });
   } catch (error) {
     const known = error instanceof DistmisError;
