@@ -1,6 +1,6 @@
 /** Sums over many voxels: float64, a block at a time, so that a second pass over a block finds it in the first-level cache. */
 
-export const BLOCK = 4096;
+const BLOCK = 4096;
 
 /** Of all voxels. */
 export interface Moments {
@@ -11,7 +11,9 @@ export interface Moments {
 
 /** Two passes over each block, whose moments are then joined (Chan, Golub and LeVeque 1979). */
 export function momentsOf(values: Float32Array): Moments {
-  let [count, mean, squares] = [0, 0, 0];
+  let count = 0;
+  let mean = 0;
+  let squares = 0;
   for (let start = 0; start < values.length; start += BLOCK) {
     const block = values.subarray(start, start + BLOCK);
     const added = block.length;
@@ -24,10 +26,14 @@ export function momentsOf(values: Float32Array): Moments {
   return { mean, squares };
 }
 
-// Four sums at once: one addition need not wait for the one before.
+// Four sums at once: one addition need not wait for the one before. Declared one by one: taken apart from an array they are four
+// times slower (V8 of Node 20).
 
 export function sumOf(values: Float32Array): number {
-  let [a, b, c, d] = [0, 0, 0, 0];
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
   let index = 0;
   for (const end = values.length - 3; index < end; index += 4) {
     a += values[index] ?? 0;
@@ -40,7 +46,10 @@ export function sumOf(values: Float32Array): number {
 }
 
 function squaresAbout(values: Float32Array, mean: number): number {
-  let [a, b, c, d] = [0, 0, 0, 0];
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
   let index = 0;
   for (const end = values.length - 3; index < end; index += 4) {
     a += ((values[index] ?? 0) - mean) ** 2;
