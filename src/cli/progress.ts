@@ -25,6 +25,7 @@ export function progressLine(what: string, unit: string): ProgressLine {
       if (bar === null) {
         bar = new SingleBar({
           format: `${what} [{bar}] {whole}/{total} ${unit}, {eta_formatted} left`,
+          formatTime: remaining,
           hideCursor: true,
           stream,
         });
@@ -37,4 +38,12 @@ export function progressLine(what: string, unit: string): ProgressLine {
       bar = null;
     },
   };
+}
+
+/** In words; the library gives no number as long as it can't tell. */
+function remaining(seconds: number): string {
+  if (!Number.isFinite(seconds)) return "some time";
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
