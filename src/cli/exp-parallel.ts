@@ -22,6 +22,6 @@ export const expParallelCommand: CommandModule<object, Arguments> = {
       .example("$0 exp-parallel --config config.json --dataset-dir tfrecords --set train.epochs=5", "Shorter"),
   handler: async ({ config, ...rest }) => {
     const { runToEnd } = await import("./run-to-end.ts");
-    await runToEnd(config, rest);
+    await runToEnd(config, rest, "exp-parallel");
   },
 };

@@ -2,6 +2,7 @@
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 import { packageVersion } from "../paths/index.ts";
+import { dataParallelCommand } from "./data-parallel.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evaluateCommand } from "./evaluate.ts";
@@ -36,6 +37,7 @@ try {
     .command(tfrecordCommand)
     .command(visualizeCommand)
     .command(expParallelCommand)
+    .command(dataParallelCommand)
     .command(runCommand)
     .command(predictCommand)
     .command(evaluateCommand)

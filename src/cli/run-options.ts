@@ -1,4 +1,4 @@
-/** The options that `run` and `exp-parallel` share. */
+/** The options that `run`, `exp-parallel` and `data-parallel` share. */
 import type { Argv } from "yargs";
 
 export interface RunArguments {

@@ -1,4 +1,4 @@
-/** What `run` and `exp-parallel` do. */
+/** What `run`, `exp-parallel` and `data-parallel` do. */
 import { existsSync } from "node:fs";
 import path from "node:path";
 import {
@@ -8,6 +8,7 @@ import {
   DistmisError,
   formatMetric,
   formatParameters,
+  type LoadOptions,
   loadExperiment,
   type Run,
   type RunResults,
@@ -19,12 +20,16 @@ import { listenForStop } from "./signals.ts";
 
 const INTERRUPTED_EXIT_CODE = 130;
 
-/** Runs an experiment file, shows it, and sets the exit code: 1 if every trial failed, 130 after an interrupt. */
-export async function runToEnd(file: string, args: RunArguments): Promise<void> {
+/**
+ * Runs an experiment file, shows it, and sets the exit code: 1 if every trial failed, 130 after an interrupt.
+ * @param flatMode which of DistMIS's programs a file of its own is for
+ */
+export async function runToEnd(file: string, args: RunArguments, flatMode?: LoadOptions["flatMode"]): Promise<void> {
   for (const name of ["gpus", "cpus"] as const) checkCount(name, args[name]);
   const experiment = await loadExperiment(file, {
     ...(args.set === undefined ? {} : { set: args.set }),
     ...(args["dataset-dir"] === undefined ? {} : { datasetDir: args["dataset-dir"] }),
+    ...(flatMode === undefined ? {} : { flatMode }),
   });
   const runDir = args["run-dir"] ?? defaultRunDir(experiment.name, args.fresh === true);
   const signals = listenForStop(() => {

@@ -73,10 +73,14 @@ function createCluster(socketPath: string, shimExited: Promise<string>, end: () 
 }
 
 function startMessage({ name, request, placementDeadlineSeconds, trainer }: GangOptions): StartGang {
-  return { name, gang: request, trainer: trainer ?? defaultTrainer(), placementDeadlineSeconds };
+  return { name, gang: request, trainer: trainer ?? defaultTrainer(request.replicas), placementDeadlineSeconds };
 }
 
 /** distmis's own trainer; all nodes see the package at the same path. */
-function defaultTrainer(): TrainerProcess {
-  return { command: entryCommand(moduleUrl("trainer/main")), environment: {}, workingDirectory: packageRoot() };
+function defaultTrainer(replicas: number): TrainerProcess {
+  return {
+    command: entryCommand(moduleUrl("trainer/main")),
+    environment: { DISTMIS_REPLICAS: String(replicas) },
+    workingDirectory: packageRoot(),
+  };
 }

@@ -86,7 +86,6 @@ function numberExpectation(node: SchemaNode): string {
   // Zod bounds every integer by the safe ones, which is not worth a word.
   const minimum = node.minimum === Number.MIN_SAFE_INTEGER ? undefined : node.minimum;
   const maximum = node.maximum === Number.MAX_SAFE_INTEGER ? undefined : node.maximum;
-  if (minimum !== undefined && minimum === maximum) return `${minimum} (more is not supported yet)`;
   const kind = node.type === "integer" ? "a whole number" : "a number";
   if (minimum !== undefined && maximum !== undefined) return `${kind} from ${minimum} to ${maximum}`;
   const bounds = [

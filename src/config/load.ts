@@ -3,7 +3,7 @@ import path from "node:path";
 import { DistmisError } from "../errors/index.ts";
 import { type FieldPath, leafPaths, nearestPath, nodeAt, schemaNode } from "./describe.ts";
 import { type ConfigDocument, parseText, readDocument } from "./document.ts";
-import { expandFlat, isFlat } from "./flat.ts";
+import { expandFlat, type FlatMode, isFlat } from "./flat.ts";
 import { isPlainObject, type Problem, problemsOf, setValue, splitPath, throwProblems } from "./problems.ts";
 import { type Experiment, type ExperimentInput, experimentSchema } from "./schema.ts";
 import { checkSpace } from "./space.ts";
@@ -13,6 +13,8 @@ export interface LoadOptions {
   set?: readonly string[];
   /** Folder of the TFRecords; takes the place of `data.dir`. */
   datasetDir?: string;
+  /** Which of DistMIS's programs a flat file is for; default: what its keys say. */
+  flatMode?: FlatMode;
 }
 
 interface Override {
@@ -40,7 +42,7 @@ export async function loadExperiment(file: string, options: LoadOptions = {}): P
     const line = document.lineOf(fieldPath);
     return line === undefined ? file : `${file}:${line}`;
   };
-  const data = sections(document, where);
+  const data = sections(document, where, options.flatMode);
   for (const { keys, value } of overrides) setValue(data, keys, value);
   const folder = path.dirname(path.resolve(file));
   const given = (field: string): boolean =>
@@ -57,10 +59,14 @@ export function defineExperiment(input: ExperimentInput): Experiment {
   );
 }
 
-function sections(document: ConfigDocument, where: (path: FieldPath) => string): Record<string, unknown> {
+function sections(
+  document: ConfigDocument,
+  where: (path: FieldPath) => string,
+  flatMode: FlatMode | undefined,
+): Record<string, unknown> {
   let { data } = document;
   if (isFlat(data)) {
-    const expanded = expandFlat(data);
+    const expanded = expandFlat(data, flatMode);
     if ("problems" in expanded) throwProblems(expanded.problems, where);
     else data = expanded.input;
   }

@@ -12,7 +12,8 @@ interface Row {
 const INTRODUCTION = `# Configuration
 
 An experiment file, YAML or JSON. Unknown keys are refused, and every message names the place in the file. Fields of \`data\`,
-\`model\`, \`train\` and \`trainer.parameters\` can be searched: name them in \`search.space\`. \`--set PATH=VALUE\` overrides one.
+\`model\`, \`train\` and \`trainer.parameters\` can be searched, and \`resources.replicas\`: name them in \`search.space\`.
+\`--set PATH=VALUE\` overrides one.
 
 This page is made from the schema (\`src/config/schema.ts\`) by \`npm run docs\`.
 `;

@@ -94,6 +94,12 @@ export const trainSchema = z.strictObject({
     ),
   optimizer: z.enum(["adam", "adamw", "sgd"]).default("adam").describe("Each as Keras computes it."),
   learning_rate: z.number().gt(0).default(1e-3).describe("The optimiser's step size, after the warm-up."),
+  scale_learning_rate: z
+    .enum(["none", "linear"])
+    .default("none")
+    .describe(
+      "`linear`: the learning rate is multiplied by the trial's replicas, as the batch of a step grows with them.",
+    ),
   beta1: fraction.default(0.9).describe("Adam's and AdamW's decay of the first moment."),
   beta2: fraction.default(0.999).describe("Adam's and AdamW's decay of the second moment."),
   epsilon: z.number().gt(0).default(1e-7).describe("Adam's and AdamW's guard against division by zero."),
@@ -169,8 +175,25 @@ export const searchSchema = z.strictObject({
     .describe("Field of this file, by its path (`train.learning_rate`), to the values it takes."),
 });
 
+/** Far above what one model gains from; a slip is refused before the cluster is asked. */
+export const MAX_REPLICAS = 1024;
+
+const replicas = z.int().min(1).max(MAX_REPLICAS);
+
 export const resourcesSchema = z.strictObject({
-  replicas: z.int().min(1).max(1).default(1).describe("Workers a trial."),
+  replicas: replicas
+    .default(1)
+    .describe("Workers a trial: all of them at once train its one model, each on its part of every batch."),
+  elastic: z
+    .strictObject({
+      min: replicas.describe("A trial is not placed with fewer."),
+      max: replicas.describe("Nor with more."),
+    })
+    .optional()
+    .describe(
+      "Lets a trial run with other `replicas`: with fewer where the cluster does not hold so many, and when it starts again " +
+        "after a loss with more if they are free. Without this section, it waits for exactly `replicas`.",
+    ),
   gpus_per_replica: z.number().min(0).default(1).describe("GPUs a worker; a fraction shares one."),
   cpus_per_replica: z
     .union([z.literal("auto"), z.number().gt(0)])

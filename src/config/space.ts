@@ -17,8 +17,8 @@ export const MAX_GRID_TRIALS = 100_000;
 
 const experimentNode = schemaNode(experimentSchema);
 const trialNode = schemaNode(trialConfigSchema);
-/** All trials of a search share resources and code: only what a trial itself reads may be searched. */
-const SEARCHABLE = leafPaths(trialNode).filter((path) => /^(data|model|train)\./.test(path));
+/** All trials of a search share code and what a replica has: only what a trial itself reads may be searched, and its size. */
+const SEARCHABLE = leafPaths(trialNode).filter((path) => /^(data|model|train)\.|^resources\.replicas$/.test(path));
 const FREE_PREFIX = "trainer.parameters.";
 
 /** Configuration of the trial that has these parameters. The parameters are legal, see {@link checkSpace}. */
@@ -87,7 +87,7 @@ function unknownField(path: string): string | undefined {
     if (inside.length > 0) return `is a section; expected a field in it, one of ${inside.join(", ")}`;
   }
   if (keys !== undefined) {
-    return "can't be searched: all trials of a search share it; expected a field of data, model, train or trainer.parameters";
+    return "can't be searched: all trials of a search share it; expected a field of data, model, train or trainer.parameters, or resources.replicas";
   }
   const guess = nearestPath(path, SEARCHABLE);
   return `unknown field; ${guess === undefined ? `expected one of ${SEARCHABLE.join(", ")} or ${FREE_PREFIX}*` : `did you mean ${guess}?`}`;
@@ -124,7 +124,14 @@ function leaf(config: TrialConfig, keys: readonly string[]): ParameterValue | un
 }
 
 /** The fields that {@link contradictions} looks at; only their combinations need a look. */
-const ENTANGLED = ["model.norm", "model.filters", "model.groups", "train.epochs", "train.warmup_epochs"];
+const ENTANGLED = [
+  "model.norm",
+  "model.filters",
+  "model.groups",
+  "train.epochs",
+  "train.warmup_epochs",
+  "resources.replicas",
+];
 
 function checkCombinations(experiment: Experiment): Problem[] {
   const space = Object.fromEntries(
@@ -141,7 +148,7 @@ function checkCombinations(experiment: Experiment): Problem[] {
 }
 
 /** Fields that are legal each by itself but not together. */
-function contradictions({ model, train }: TrialConfig): Problem[] {
+function contradictions({ model, train, resources }: TrialConfig): Problem[] {
   const problems: Problem[] = [];
   if (model.norm === "group" && model.filters % model.groups !== 0) {
     problems.push({
@@ -153,6 +160,13 @@ function contradictions({ model, train }: TrialConfig): Problem[] {
     problems.push({
       path: ["train", "warmup_epochs"],
       message: `expected less than train.epochs (${train.epochs}), found ${train.warmup_epochs}`,
+    });
+  }
+  const { replicas, elastic } = resources;
+  if (elastic !== undefined && (replicas < elastic.min || replicas > elastic.max)) {
+    problems.push({
+      path: ["resources", "replicas"],
+      message: `expected a whole number from resources.elastic.min (${elastic.min}) to resources.elastic.max (${elastic.max}), found ${replicas}`,
     });
   }
   return problems;

@@ -23,7 +23,12 @@ export interface RunStarted extends Timed {
 /** The cluster has been asked: so many trials run at once. */
 export interface RunPlaced extends Timed {
   type: "run_placed";
+  /** How many trials there are to run; null if that is open. */
+  trials: number | null;
+  /** The most trials at once. */
   concurrency: number;
+  /** By the replicas that trials have: how many of those trials run at once when they are alone. */
+  sizes: { replicas: number; concurrency: number }[];
   /** CPUs and GPUs of one replica. */
   cpus: number;
   gpus: number;
@@ -34,6 +39,7 @@ export interface TrialStarted extends Timed {
   trial: string;
   attempt: number;
   parameters: Parameters;
+  replicas: number;
   nodes: string[];
   gpus: string[];
 }
@@ -52,12 +58,13 @@ export interface EpochEnded extends Timed {
   checkpoint: string;
 }
 
-/** An attempt failed by a fault of its machine; the trial is started again. */
+/** An attempt failed by no fault of the trial; it is started again. */
 export interface TrialRetried extends Timed {
   type: "trial_retried";
   trial: string;
   /** The attempt that failed. */
   attempt: number;
+  /** How often it was lost so far; a port that was taken is not counted. */
   failures: number;
   maxFailures: number;
   error: string;
@@ -80,6 +87,8 @@ export interface LogLine extends Timed {
   trial: string | null;
   /** `distmis`: from the orchestrator itself; the others are the trainer's. */
   stream: "stdout" | "stderr" | "distmis";
+  /** The replica that printed it; null for what is not a trainer's. */
+  rank: number | null;
   text: string;
 }
 

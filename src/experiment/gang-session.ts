@@ -13,12 +13,15 @@ import { type Deferred, deferred, settlesWithin } from "./deferred.ts";
 
 /** Where a trial's news goes. What these return is awaited before the next message is taken from the gang. */
 export interface TrialSink {
-  report(report: Report): Promise<void>;
-  log(stream: "stdout" | "stderr", text: string): Promise<void>;
+  report(rank: number, report: Report): Promise<void>;
+  log(rank: number, stream: "stdout" | "stderr", text: string): Promise<void>;
 }
 
-/** How an attempt ended: the trainer said so, or the gang is gone. */
-export type AttemptEnd = { type: "ended"; ended: TrialEnded } | { type: "lost"; ended: GangEnded };
+/** How an attempt ended: a trainer said so (the first that failed, else rank 0's), or the gang is gone. */
+export type AttemptEnd = { type: "ended"; ended: TrialEnded; rank: number } | { type: "lost"; ended: GangEnded };
+
+/** What an orchestrator says of itself in an assignment; addresses are the gang's to know. */
+export type AssignmentBody = Omit<Assignment, "rank" | "replicas" | "addresses">;
 
 export interface GangSession {
   /** Every worker is placed and its trainer takes assignments; or the gang ended before that. */
@@ -26,8 +29,8 @@ export interface GangSession {
   readonly ended: Promise<GangEnded>;
   /** Whether the last trial left every trainer clean, so that another may follow. */
   readonly clean: boolean;
-  /** Gives every rank its assignment; resolves when all are done. Throws what the sink threw. */
-  run(assign: (rank: number) => Assignment, sink: TrialSink): Promise<AttemptEnd>;
+  /** Gives every rank the assignment; resolves when all are done. Throws what the sink threw. */
+  run(assignment: AssignmentBody, sink: TrialSink): Promise<AttemptEnd>;
   /** Asks the trial to end after its step, also one that is about to start. */
   requestStop(reason: string): void;
   /** Ends the gang in peace, by force after the grace; resolves when it has ended. */
@@ -41,11 +44,21 @@ interface CurrentTrial {
   done: Deferred<AttemptEnd>;
   /** By rank. */
   ends: Map<number, TrialEnded>;
+  failure: { rank: number; ended: TrialEnded } | null;
+  /** Runs from the first failure on. */
+  grace: NodeJS.Timeout | undefined;
+  /** By us, when the grace was over. */
+  killed: boolean;
 }
 
 /** What a trainer prints before its first trial is kept for that trial's log, up to this many characters. */
 const MAX_START_LOG = 64 * 1024;
 const KILL_MILLISECONDS = 10_000;
+/**
+ * How long the other replicas have after one has failed. They may hang in a collective operation that it has left. A
+ * replica also fails when another one is lost, and this is time enough for the loss to be told as the cause.
+ */
+const FAILED_GRACE_MILLISECONDS = 10_000;
 
 /** Starts a gang. */
 export function openGangSession(cluster: Cluster, options: GangOptions): GangSession {
@@ -54,8 +67,9 @@ export function openGangSession(cluster: Cluster, options: GangOptions): GangSes
   const ready = deferred<Awaited<GangSession["ready"]>>();
   const ended = deferred<GangEnded>();
   let workers: Worker[] = [];
-  const welcome = new Set<number>();
-  let startLog: { stream: "stdout" | "stderr"; text: string }[] = [];
+  /** The port of each rank that is ready. */
+  const ports = new Map<number, number>();
+  let startLog: { rank: number; stream: "stdout" | "stderr"; text: string }[] = [];
   let startLogSize = 0;
   let current: CurrentTrial | null = null;
   let clean = true;
@@ -70,13 +84,13 @@ export function openGangSession(cluster: Cluster, options: GangOptions): GangSes
   const onMessage = async (rank: number, message: NonNullable<FromTrainer["message"]>): Promise<void> => {
     switch (message.$case) {
       case "ready":
-        welcome.add(rank);
-        if (welcome.size === replicas) ready.resolve({ ok: true, workers });
+        ports.set(rank, message.value.collectivePort);
+        if (ports.size === replicas) ready.resolve({ ok: true, workers });
         break;
       case "heartbeat":
         break;
       case "report":
-        if (rank === 0 && current?.id === message.value.trialId) await current.sink.report(message.value);
+        if (current?.id === message.value.trialId) await current.sink.report(rank, message.value);
         break;
       case "ended": {
         const trial = current;
@@ -84,14 +98,30 @@ export function openGangSession(cluster: Cluster, options: GangOptions): GangSes
           refuse(`the trainer ended trial ${message.value.trialId}, which it was not given`);
           break;
         }
-        trial.ends.set(rank, message.value);
-        if (!message.value.clean) clean = false;
-        const first = trial.ends.get(0);
-        if (trial.ends.size < replicas || first === undefined) break;
-        current = null;
-        trial.done.resolve({ type: "ended", ended: first });
+        onTrialEnded(trial, rank, message.value);
         break;
       }
+    }
+  };
+
+  const onTrialEnded = (trial: CurrentTrial, rank: number, value: TrialEnded): void => {
+    trial.ends.set(rank, value);
+    // Replicas of which one has failed are in unknown states: those of a collective operation, for example.
+    const failed = outcomeName(value.outcome) === "failed";
+    if (!value.clean || (failed && replicas > 1)) clean = false;
+    // A port that was taken is why the others failed, however late it is told.
+    if (failed && (trial.failure === null || value.errorCode === "PORT_TAKEN")) trial.failure = { rank, ended: value };
+    const zero = trial.ends.get(0);
+    if (trial.ends.size === replicas && zero !== undefined) {
+      current = null;
+      clearTimeout(trial.grace);
+      trial.done.resolve({ type: "ended", ...(trial.failure ?? { rank: 0, ended: zero }) });
+    } else if (failed && trial.grace === undefined) {
+      sendStop(trial.id, `rank ${rank} has failed`);
+      trial.grace = setTimeout(() => {
+        trial.killed = true;
+        gang.kill();
+      }, FAILED_GRACE_MILLISECONDS);
     }
   };
 
@@ -102,32 +132,38 @@ export function openGangSession(cluster: Cluster, options: GangOptions): GangSes
   };
 
   const onLog = async (rank: number, stream: "stdout" | "stderr", text: string): Promise<void> => {
-    const line = replicas === 1 ? text : `[${rank}] ${text}`;
-    if (current !== null) await current.sink.log(stream, line);
+    if (current !== null) await current.sink.log(rank, stream, text);
     else if (startLogSize < MAX_START_LOG) {
-      startLog.push({ stream, text: line });
-      startLogSize += line.length;
+      startLog.push({ rank, stream, text });
+      startLogSize += text.length;
     }
   };
 
   const onEnd = (end: GangEnded): void => {
     // Why it failed often stands in what it printed last.
     const printed = startLog
+      .filter(({ rank }) => rank === (end.rank ?? rank))
       .map(({ text }) => text)
       .join("")
       .trimEnd()
       .split("\n")
       .slice(-3)
       .join(" | ");
-    const atStart = welcome.size < replicas && printed !== "" ? `; it printed: ${printed}` : "";
+    const atStart = ports.size < replicas && printed !== "" ? `; it printed: ${printed}` : "";
     const final =
       refused === null
         ? { ...end, message: oneLine(end.message + atStart) }
         : { ...end, cause: GangEndCause.GANG_END_CAUSE_TRAINER_EXITED, message: refused };
     clean = false;
     ready.resolve({ ok: false, ended: final });
-    current?.done.resolve({ type: "lost", ended: final });
-    current = null;
+    if (current !== null) {
+      const { done, grace, killed, failure } = current;
+      clearTimeout(grace);
+      // Not if the replica failed since another one was lost.
+      const failed = failure !== null && (killed || end.rank === failure.rank);
+      done.resolve(failed ? { type: "ended", ...failure } : { type: "lost", ended: final });
+      current = null;
+    }
     ended.resolve(final);
   };
 
@@ -155,19 +191,28 @@ export function openGangSession(cluster: Cluster, options: GangOptions): GangSes
     get clean() {
       return clean;
     },
-    async run(assign, sink) {
-      const first = assign(0);
-      const trial: CurrentTrial = { id: first.trialId, sink, done: deferred(), ends: new Map() };
+    async run(assignment, sink) {
+      const trial: CurrentTrial = {
+        id: assignment.trialId,
+        sink,
+        done: deferred(),
+        ends: new Map(),
+        failure: null,
+        grace: undefined,
+        killed: false,
+      };
       current = trial;
       // Handled below; a gang may be lost while the assignments are still on their way.
       trial.done.promise.catch(() => {});
-      for (const { stream, text } of startLog) await sink.log(stream, text);
+      for (const { rank, stream, text } of startLog) await sink.log(rank, stream, text);
       startLog = [];
       startLogSize = 0;
-      for (let rank = 0; rank < replicas; rank++) {
-        // A gang that is gone is told by its `ended`.
-        await Promise.race([gang.send(rank, { $case: "assign", value: assign(rank) }).catch(() => {}), ended.promise]);
-      }
+      const addresses = replicas === 1 ? [] : workers.map(({ address, rank }) => `${address}:${ports.get(rank)}`);
+      const sent = workers.map(({ rank }) =>
+        gang.send(rank, { $case: "assign", value: { ...assignment, rank, replicas, addresses } }),
+      );
+      // A gang that is gone is told by its `ended`.
+      await Promise.race([Promise.all(sent).catch(() => {}), ended.promise]);
       // The wish to stop may be older than the trial.
       if (stopReason !== null && current === trial) sendStop(trial.id, stopReason);
       if (current === trial && (await settlesWithin(ended.promise, 0))) {

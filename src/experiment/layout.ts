@@ -10,9 +10,15 @@ export const runFiles = {
   /** The best trial's model, see src/model-folder. */
   model: (runDir: string): string => path.join(runDir, "model"),
   trial: (runDir: string, trial: string): string => path.join(runDir, "trials", trial),
-  trialLog: (runDir: string, trial: string): string => path.join(runDir, "trials", trial, "trainer.log"),
+  /** What the replica of this rank printed. */
+  trialLog: (runDir: string, trial: string, rank = 0): string => path.join(runDir, "trials", trial, logName(rank)),
   trialConfig: (runDir: string, trial: string): string => path.join(runDir, "trials", trial, "config.json"),
 };
+
+/** The name of a replica's log in the trial's folder. */
+export function logName(rank: number): string {
+  return rank === 0 ? "trainer.log" : `trainer-${rank}.log`;
+}
 
 /** Readable, sortable, stable: the number of the trial in the order of the search, from 1. */
 export function trialId(number: number): string {

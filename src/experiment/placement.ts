@@ -15,21 +15,34 @@ const STRATEGIES: Record<ResourcesConfig["strategy"], PlacementStrategy> = {
 const RAY_UNIT = 1e4;
 
 export interface Placement {
-  request: GangRequest;
-  /** How many such gangs the idle cluster holds, bounded by max_concurrent_trials; at least 1. */
-  capacity: number;
+  /** What to ask for a trial with so many replicas; a replica has the same in all trials of a search. */
+  request(replicas: number): GangRequest;
+  /** How many trials with so many replicas the idle cluster holds, bounded by max_concurrent_trials; at least 1 each. */
+  sizes: { replicas: number; concurrency: number }[];
+  /** Replicas that the idle cluster holds. */
+  room: number;
+  /** Upper bound of trials at once. */
+  bound: number;
 }
 
-/** What to ask for and how often it fits. Throws PLACEMENT_REFUSED, saying what is missing, if it never does. */
-export async function planPlacement(cluster: Cluster, resources: ResourcesConfig): Promise<Placement> {
-  const { gpus_per_replica: gpus, max_concurrent_trials: bound } = resources;
+/**
+ * What to ask for and how often it fits.
+ * @param sizes the replicas that trials of the search have; default: those of `resources`
+ * @throws DistmisError PLACEMENT_REFUSED, saying what is missing, if one of them never fits
+ */
+export async function planPlacement(
+  cluster: Cluster,
+  resources: ResourcesConfig,
+  sizes: readonly number[] = [resources.replicas],
+): Promise<Placement> {
+  const { gpus_per_replica: gpus, max_concurrent_trials: bound = Number.POSITIVE_INFINITY } = resources;
   const auto = resources.cpus_per_replica === "auto";
   const cpus =
     resources.cpus_per_replica === "auto"
-      ? autoCpus((await cluster.describe()).nodes, resources)
+      ? autoCpus((await cluster.describe()).nodes, { ...resources, replicas: Math.max(...sizes) })
       : resources.cpus_per_replica;
-  const request: GangRequest = {
-    replicas: resources.replicas,
+  const request = (replicas: number): GangRequest => ({
+    replicas,
     perReplica: {
       gpus,
       cpus,
@@ -38,17 +51,71 @@ export async function planPlacement(cluster: Cluster, resources: ResourcesConfig
       nodeLabels: resources.node_labels,
     },
     strategy: STRATEGIES[resources.strategy],
-  };
-  const { gangsInTotal, missing } = await cluster.check(request);
-  if (gangsInTotal === 0) {
-    const asked = `${resources.replicas} x (${gpus} GPU, ${cpus} CPU${auto ? " by cpus_per_replica: auto" : ""})`;
-    const hint =
-      gpus > 0
-        ? "on a Ray that distmis starts, --gpus N declares N GPUs, real or logical; --set resources.gpus_per_replica=0 does without"
-        : "ask for less in the experiment's resources";
-    throw new DistmisError("PLACEMENT_REFUSED", `the cluster can't hold one trial, ${asked}: ${missing}; ${hint}`);
+  });
+  const held = new Map<number, number>();
+  for (const wanted of sizes) {
+    const replicas = await replicasHeld(cluster, request, resources, wanted);
+    const { gangsInTotal, missing } = await cluster.check(request(replicas));
+    if (gangsInTotal === 0) {
+      const asked = `${wanted} x (${gpus} GPU, ${cpus} CPU${auto ? " by cpus_per_replica: auto" : ""})`;
+      const hint =
+        gpus > 0
+          ? "on a Ray that distmis starts, --gpus N declares N GPUs, real or logical; --set resources.gpus_per_replica=0 does without"
+          : "ask for less in the experiment's resources";
+      throw new DistmisError("PLACEMENT_REFUSED", `the cluster can't hold one trial, ${asked}: ${missing}; ${hint}`);
+    }
+    held.set(replicas, gangsInTotal);
   }
-  return { request, capacity: Math.min(gangsInTotal, bound ?? gangsInTotal) };
+  const [[only, gangs] = [1, 1]] = held;
+  return {
+    request,
+    sizes: [...held].map(([replicas, total]) => ({ replicas, concurrency: Math.min(total, bound) })),
+    // Of gangs that each keep to one node less may fit than there are places for replicas.
+    room: held.size === 1 ? only * gangs : (await cluster.check(request(1))).gangsInTotal,
+    bound,
+  };
+}
+
+/**
+ * With how many replicas a trial starts that is to have `wanted`: with `resources.elastic` as many as the cluster holds,
+ * down to its `min`; else always `wanted`.
+ */
+export async function replicasHeld(
+  cluster: Cluster,
+  request: Placement["request"],
+  { elastic }: ResourcesConfig,
+  wanted: number,
+): Promise<number> {
+  if (elastic === undefined) return wanted;
+  const fits = async (replicas: number): Promise<boolean> => (await cluster.check(request(replicas))).gangsInTotal > 0;
+  if (await fits(wanted)) return wanted;
+  return (await largest(elastic.min, wanted - 1, fits)) ?? wanted;
+}
+
+/**
+ * The same for a trial that starts again after a loss, which may also grow: up to `max`, if that many replicas are free.
+ */
+export async function replicasAfterLoss(
+  cluster: Cluster,
+  request: Placement["request"],
+  resources: ResourcesConfig,
+  wanted: number,
+): Promise<number> {
+  const { elastic } = resources;
+  if (elastic === undefined) return wanted;
+  const free = async (replicas: number): Promise<boolean> => (await cluster.check(request(replicas))).gangsInFree > 0;
+  return (await largest(wanted + 1, elastic.max, free)) ?? (await replicasHeld(cluster, request, resources, wanted));
+}
+
+/** The largest number of a range for which something holds that holds for all smaller ones, too; null if for none. */
+async function largest(from: number, to: number, holds: (value: number) => Promise<boolean>): Promise<number | null> {
+  let [low, high] = [from - 1, to];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (await holds(middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low < from ? null : low;
 }
 
 /**

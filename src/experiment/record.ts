@@ -29,6 +29,7 @@ const recordBodySchema = z.discriminatedUnion("type", [
     type: z.literal("attempt_started"),
     trial,
     attempt,
+    replicas: z.int().min(1).default(1),
     nodes: z.array(z.string()),
     gpus: z.array(z.string()),
   }),
@@ -49,8 +50,8 @@ const recordBodySchema = z.discriminatedUnion("type", [
     type: z.literal("attempt_ended"),
     trial,
     attempt,
-    /** `lost` counts as a failure of the trial's machine, `interrupted` counts as nothing. */
-    cause: z.enum(["lost", "interrupted"]),
+    /** `lost` counts as a failure of the trial's machine, the others count as nothing. */
+    cause: z.enum(["lost", "port_taken", "interrupted"]),
     error: z.string(),
   }),
   z.object({

@@ -2,15 +2,16 @@
 import { access } from "node:fs/promises";
 import path from "node:path";
 import type { Cluster } from "../cluster/index.ts";
-import { type Experiment, gridSize } from "../config/index.ts";
+import { type Experiment, gridSize, trialConfig } from "../config/index.ts";
 import { DistmisError, messageOf } from "../errors/index.ts";
 import { runAttempt } from "./attempt.ts";
+import { deferred } from "./deferred.ts";
 import { createEventQueue } from "./event-queue.ts";
 import type { RunEvent } from "./events.ts";
 import { runLanes } from "./lanes.ts";
 import { runFiles, trialId } from "./layout.ts";
 import { leaveModel } from "./leave-model.ts";
-import { planPlacement } from "./placement.ts";
+import { planPlacement, replicasAfterLoss, replicasHeld } from "./placement.ts";
 import { createResultsWriter, type RunResults, rankedSummaries } from "./results.ts";
 import { openRun, type RunFolder } from "./run-folder.ts";
 import { createSearcher } from "./search.ts";
@@ -110,7 +111,7 @@ async function announce(folder: RunFolder, experiment: Experiment, emit: Emit): 
   });
   if (folder.torn !== null) {
     const text = `${runFiles.journal(folder.dir)}: dropped its last record (${folder.torn}), left over from a crash`;
-    await emit({ type: "log", time, trial: null, stream: "distmis", text });
+    await emit(remark(text));
   }
 }
 
@@ -185,52 +186,97 @@ async function searchAll(
     throw error;
   });
   if (cluster === null) return;
-  const placement = await planPlacement(cluster, experiment.resources);
-  const { cpus = 0, gpus = 0 } = placement.request.perReplica ?? {};
-  const time = new Date().toISOString();
-  const concurrency = Math.min(placement.capacity, waiting.length + searcher.remaining());
-  await emit({ type: "run_placed", time, concurrency, cpus, gpus });
+  const { resources } = experiment;
+  const placement = await planPlacement(cluster, resources, replicasOfTrials(experiment));
+  const { cpus = 0, gpus = 0 } = placement.request(1).perReplica ?? {};
+  const toRun = waiting.length + searcher.remaining();
+  const sizes = placement.sizes.map(({ replicas, concurrency }) => ({
+    replicas,
+    concurrency: Math.min(concurrency, toRun),
+  }));
+  await emit({
+    type: "run_placed",
+    time: new Date().toISOString(),
+    trials: Number.isFinite(toRun) ? toRun : null,
+    concurrency: Math.max(...sizes.map((size) => size.concurrency)),
+    sizes,
+    cpus,
+    gpus,
+  });
 
   async function tell(trial: TrialState): Promise<void> {
     const value = bestEpoch(trial, experiment.search.mode)?.value ?? null;
     await searcher.tell(trial.id, { state: trial.state === "completed" ? "completed" : "failed", value });
   }
-  async function take(): Promise<TrialState | null> {
-    const again = waiting.shift();
-    if (again !== undefined) return again;
-    // Taken before the wait: lanes ask at the same time.
-    const id = trialId(++lastNumber);
+  async function ask(): Promise<TrialState | null> {
+    const id = trialId(lastNumber + 1);
     const parameters = await searcher.ask(id);
     if (parameters === null) return null;
+    lastNumber++;
     folder.record({ type: "trial_created", trial: id, parameters });
     return trials.get(id) ?? null;
   }
+  let asked: Promise<TrialState | null> | null = null;
+  let cameBack = deferred<undefined>();
+  async function take(): Promise<TrialState | null> {
+    for (;;) {
+      const again = waiting.shift();
+      if (again !== undefined) return again;
+      asked ??= ask();
+      // The searcher may wait for the result of one that comes back.
+      const next = await Promise.race([asked, cameBack.promise]);
+      if (next === undefined) continue;
+      asked = null;
+      return next;
+    }
+  }
+  const portsTaken = new Map<string, number>();
   await runLanes<TrialState>(
     cluster,
     {
-      remaining: () => waiting.length + searcher.remaining(),
       take,
+      async replicas(trial) {
+        const wanted = trialConfig(experiment, trial.parameters).resources.replicas;
+        const choose = trial.failures > 0 ? replicasAfterLoss : replicasHeld;
+        return choose(cluster, placement.request, resources, wanted);
+      },
       async run(session, workers, trial, stopping) {
-        const verdict = await runAttempt({ folder, experiment, emit, stopping }, session, workers, trial);
+        const context = { folder, experiment, emit, stopping, portsTaken };
+        const verdict = await runAttempt(context, session, workers, trial);
         if (verdict === "ended") {
           await tell(trial);
           changed();
         }
         return verdict;
       },
-      putBack: (trial) => void waiting.unshift(trial),
-      warn: (text) => emit({ type: "log", time: new Date().toISOString(), trial: null, stream: "distmis", text }),
+      putBack(trial) {
+        waiting.push(trial);
+        waiting.sort((a, b) => Number(a.id) - Number(b.id));
+        cameBack.resolve(undefined);
+        cameBack = deferred();
+      },
+      warn: (text) => emit(remark(text)),
     },
     {
       name: experiment.name,
       placement,
-      placementDeadline: experiment.resources.placement_deadline,
+      placementDeadline: resources.placement_deadline,
       maxStartFailures: experiment.failure.max_failures,
       stop,
       kill,
       stopGraceSeconds,
     },
   );
+}
+
+/** The numbers of replicas that trials of the experiment have. */
+function replicasOfTrials({ search, resources }: Experiment): number[] {
+  return search.space["resources.replicas"]?.grid.map(Number) ?? [resources.replicas];
+}
+
+/** A word of distmis itself on the run. */
+function remark(text: string): RunEvent {
+  return { type: "log", time: new Date().toISOString(), trial: null, stream: "distmis", rank: null, text };
 }
 
 /** What every trial would fail for, found before the first one starts. */

@@ -6,8 +6,9 @@ import type { ResourcesConfig, TrialConfig } from "../config/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import { GangEndCause } from "../generated/distmis/v1/cluster.ts";
 import { oneLine, openGangSession, outcomeName } from "./gang-session.ts";
+import { logName } from "./layout.ts";
 import { planPlacement } from "./placement.ts";
-import { openTrialLog } from "./trial-files.ts";
+import { openTrialLogs } from "./trial-files.ts";
 
 export interface TaskOptions {
   /** The trial's configuration, for example config.json of its folder. */
@@ -16,9 +17,9 @@ export interface TaskOptions {
   task: string;
   /** The task's own input: for `evaluate` which checkpoint and which split. Must survive JSON. */
   taskInput?: unknown;
-  /** Folder that the task may read and write; its output is appended to trainer.log there. */
+  /** Folder that the task may read and write; its output is appended to trainer.log there (trainer-RANK.log of the others). */
   trialDir: string;
-  /** Default: those of `config`. */
+  /** Default: those of `config` for one replica. */
   resources?: ResourcesConfig;
   /** Kills the gang. */
   signal?: AbortSignal;
@@ -34,17 +35,17 @@ const CLOSE_GRACE_SECONDS = 5;
  */
 export async function runTask(cluster: Cluster, options: TaskOptions): Promise<Record<string, number>> {
   const { config, task, signal } = options;
-  const resources = options.resources ?? config.resources;
+  const resources = options.resources ?? { ...config.resources, replicas: 1 };
   const trialDir = path.resolve(options.trialDir);
   const trialId = path.basename(trialDir);
   signal?.throwIfAborted();
   const { request } = await planPlacement(cluster, resources);
   await mkdir(trialDir, { recursive: true });
-  const logFile = path.join(trialDir, "trainer.log");
-  const log = await openTrialLog(logFile);
+  const logFile = (rank: number): string => path.join(trialDir, logName(rank));
+  const logs = openTrialLogs(logFile);
   const session = openGangSession(cluster, {
     name: `${config.name}-${path.parse(task).name}`,
-    request,
+    request: request(resources.replicas),
     placementDeadlineSeconds: resources.placement_deadline,
   });
   const kill = (): void => session.kill();
@@ -53,27 +54,28 @@ export async function runTask(cluster: Cluster, options: TaskOptions): Promise<R
     const ready = await session.ready;
     if (!ready.ok) throw lostError(ready.ended.cause, ready.ended.message, signal);
     const end = await session.run(
-      (rank) => ({
+      {
         trialId,
         attempt: 1,
         task,
         configJson: JSON.stringify(config),
         trialDir,
-        rank,
-        replicas: request.replicas,
         taskJson: options.taskInput === undefined ? "" : JSON.stringify(options.taskInput),
-      }),
-      { report: async () => {}, log: (_stream, text) => log.write(text) },
+      },
+      { report: async () => {}, log: (rank, _stream, text) => logs.write(rank, text) },
     );
-    if (end.type === "lost") throw lostError(end.ended.cause, `${end.ended.message}; log: ${logFile}`, signal);
+    if (end.type === "lost") {
+      const { cause, message, rank = 0 } = end.ended;
+      throw lostError(cause, `${message}; log: ${logFile(rank)}`, signal);
+    }
     if (outcomeName(end.ended.outcome) !== "completed") {
-      throw new DistmisError("TRIAL_FAILED", `${task}: ${oneLine(end.ended.errorMessage)}; log: ${logFile}`);
+      throw new DistmisError("TRIAL_FAILED", `${task}: ${oneLine(end.ended.errorMessage)}; log: ${logFile(end.rank)}`);
     }
     return end.ended.metrics;
   } finally {
     signal?.removeEventListener("abort", kill);
     await session.close(CLOSE_GRACE_SECONDS);
-    await log.close();
+    await logs.close();
   }
 }
 

@@ -1,12 +1,12 @@
-/** The files of a trial: its configuration, and the log of the trainers that worked on it. */
-import { mkdir, open } from "node:fs/promises";
+/** The files of a trial: its configuration, and the logs of the trainers that worked on it. */
+import { type FileHandle, mkdir, open } from "node:fs/promises";
 import writeFileAtomic from "write-file-atomic";
 import type { TrialConfig } from "../config/index.ts";
 import { DistmisError, messageOf } from "../errors/index.ts";
 import { runFiles } from "./layout.ts";
 
-export interface TrialLog {
-  write(text: string): Promise<void>;
+export interface TrialLogs {
+  write(rank: number, text: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -21,12 +21,25 @@ export async function prepareTrial(runDir: string, trial: string, config: TrialC
   }
 }
 
-/** Opens a log for appending. */
-export async function openTrialLog(file: string): Promise<TrialLog> {
-  try {
-    const handle = await open(file, "a", 0o644);
-    return { write: (text) => handle.appendFile(text), close: () => handle.close() };
-  } catch (error) {
-    throw new DistmisError("FILE_UNUSABLE", `${file}: can't be written: ${messageOf(error)}`, { cause: error });
-  }
+/** Opens the logs of a trial's replicas for appending: each has a file of its own, made when it prints something. */
+export function openTrialLogs(fileOf: (rank: number) => string): TrialLogs {
+  const handles = new Map<number, FileHandle>();
+  return {
+    async write(rank, text) {
+      const file = fileOf(rank);
+      try {
+        let handle = handles.get(rank);
+        if (handle === undefined) {
+          handle = await open(file, "a", 0o644);
+          handles.set(rank, handle);
+        }
+        await handle.appendFile(text);
+      } catch (error) {
+        throw new DistmisError("FILE_UNUSABLE", `${file}: can't be written: ${messageOf(error)}`, { cause: error });
+      }
+    },
+    async close() {
+      for (const handle of handles.values()) await handle.close();
+    },
+  };
 }

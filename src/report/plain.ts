@@ -11,17 +11,20 @@ export function plainLine(event: RunEvent): string | null {
       return printable(`run ${event.name}: ${trials}${before}; ${event.runDir}`);
     }
     case "run_placed":
-      return `${event.concurrency} at once, each with ${event.gpus} GPU and ${event.cpus} CPU`;
+      return placedLine(event);
     case "trial_started": {
       const again = event.attempt > 1 ? ` attempt ${event.attempt}` : "";
+      const replicas = event.replicas > 1 ? ` with ${event.replicas} replicas` : "";
       const where = `on ${event.nodes.join(", ")}${event.gpus.length === 0 ? "" : ` GPU ${event.gpus.join(", ")}`}`;
-      return printable(`trial ${event.trial}${again} started ${where}: ${formatParameters(event.parameters)}`);
+      return printable(
+        `trial ${event.trial}${again} started${replicas} ${where}: ${formatParameters(event.parameters)}`,
+      );
     }
     case "epoch":
       return printable(`trial ${event.trial} epoch ${event.epoch}/${event.epochs} ${formatMetrics(event.metrics)}`);
     case "trial_retried":
       return printable(
-        `trial ${event.trial} lost its worker (${event.failures} of ${event.maxFailures} retries): ${event.error}`,
+        `trial ${event.trial} starts again (lost ${event.failures} times, at most ${event.maxFailures}): ${event.error}`,
       );
     case "trial_ended": {
       if (event.state === "failed") return printable(`trial ${event.trial} failed: ${event.error ?? ""}`);
@@ -35,6 +38,17 @@ export function plainLine(event: RunEvent): string | null {
       return `run ${event.state} after ${formatSeconds(event.seconds)}: ${event.completed} completed${failed}`;
     }
   }
+}
+
+/** `32 trials x 4 replicas, 2 at once, each replica with 1 GPU and 8 CPU` */
+function placedLine({ trials, sizes, gpus, cpus }: Extract<RunEvent, { type: "run_placed" }>): string {
+  const many = sizes.map(({ replicas }) => replicas).join(" or ");
+  const atOnce =
+    sizes.length === 1
+      ? `${sizes[0]?.concurrency}`
+      : sizes.map(({ replicas, concurrency }) => `${concurrency} of ${replicas}`).join(" or ");
+  const what = `${trials === null ? "trials" : trials === 1 ? "1 trial" : `${trials} trials`} x ${many} ${many === "1" ? "replica" : "replicas"}`;
+  return `${what}, ${atOnce} at once, each replica with ${gpus} GPU and ${cpus} CPU`;
 }
 
 /** `loss 0.4123, val_dice 0.7010` */

@@ -124,6 +124,7 @@ send({
     pid: process.pid,
     distmisVersion: data.distmisVersion,
     nodeVersion: process.version,
+    collectivePort: data.collectivePort,
   },
 });
 setInterval(heartbeat, HEARTBEAT_MS);

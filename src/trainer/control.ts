@@ -22,10 +22,12 @@ export interface Control {
 
 /**
  * Starts the control thread, which takes over file descriptors 0 and 3 and says Ready.
+ * @param collectivePort see Ready in trainer.proto
  * @param onAssign is called with each assignment, one at a time
  * @param onError is called if the thread fails, which is a defect
  */
 export function startControl(
+  collectivePort: number,
   onAssign: (assignment: Assignment, sequence: number) => void,
   onError: (error: unknown) => void,
 ): Control {
@@ -37,7 +39,7 @@ export function startControl(
   let unsentBytes = 0;
   let waiting: { limit: number; resolve: () => void }[] = [];
 
-  const workerData: ControlData = { shared, distmisVersion: packageVersion() };
+  const workerData: ControlData = { shared, distmisVersion: packageVersion(), collectivePort };
   const thread = new Worker(workerUrl(moduleUrl("trainer/control-thread")), {
     workerData,
   });

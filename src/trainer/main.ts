@@ -6,6 +6,7 @@
 import fs from "node:fs";
 import type { Assignment } from "../generated/distmis/v1/trainer.ts";
 import { collectGarbage } from "./collect-garbage.ts";
+import { holdPort } from "./collective-port.ts";
 import { startControl } from "./control.ts";
 import { runTrial, trialFailed } from "./run-trial.ts";
 
@@ -32,7 +33,9 @@ if (!isPipe(0) || !isPipe(3)) {
   process.exit(2);
 }
 
+const collectivePort = Number(process.env.DISTMIS_REPLICAS ?? 1) > 1 ? await holdPort() : 0;
 const control = startControl(
+  collectivePort,
   (assignment, sequence) => {
     current = assignment;
     void work(assignment, sequence);

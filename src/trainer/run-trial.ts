@@ -21,6 +21,7 @@ const reportSchema = z.object({
   seconds: number.default(0),
   volumesPerSecond: number.default(0),
   checkpoint: z.string().default(""),
+  workSeconds: number.default(0),
 });
 const resultSchema = z.object({ stopped: z.boolean(), metrics });
 
@@ -89,7 +90,7 @@ function leftovers(task: Task | undefined): string | null {
 }
 
 function trialContext({ assignment, sequence, control, shared, threads }: TrialOptions): TrialContext {
-  const { trialId, attempt, trialDir, rank, replicas } = assignment;
+  const { trialId, attempt, trialDir, rank, replicas, addresses } = assignment;
   if (!fs.existsSync(trialDir)) {
     throw new DistmisError(
       "FILE_UNUSABLE",
@@ -105,6 +106,7 @@ function trialContext({ assignment, sequence, control, shared, threads }: TrialO
     dir: trialDir,
     rank,
     replicas,
+    addresses,
     threads,
     shared,
     stopRequested: () => control.stopRequested(sequence),

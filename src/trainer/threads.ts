@@ -22,6 +22,7 @@ export interface ToControl {
 export interface ControlData {
   shared: SharedArrayBuffer;
   distmisVersion: string;
+  collectivePort: number;
 }
 
 /** Some numbers that both threads see at any time, without a message. */

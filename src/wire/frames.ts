@@ -5,7 +5,7 @@
 import { DistmisError } from "../errors/index.ts";
 
 /** Changes whenever proto/distmis/v1/trainer.proto or the framing does; sent in Ready. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** Largest payload. Messages are some kilobytes; the bound keeps a corrupt size from dictating an allocation. */
 export const MAX_PAYLOAD_BYTES = 16 * 1024 * 1024;

@@ -22,7 +22,7 @@ import { until, untilSteady } from "../support/until.ts";
 type Call = ServerDuplexStream<RunGangRequest, RunGangResponse>;
 type Said = NonNullable<RunGangResponse["message"]>;
 
-const ready = { protocolVersion: PROTOCOL_VERSION, pid: 1, distmisVersion: "0", nodeVersion: "v20" };
+const ready = { protocolVersion: PROTOCOL_VERSION, pid: 1, distmisVersion: "0", nodeVersion: "v20", collectivePort: 0 };
 const readyFrame = encodeFromTrainer({ $case: "ready", value: ready });
 const bytes = (data: Uint8Array, rank = 0): Said => ({ $case: "bytes", value: { rank, data: Buffer.from(data) } });
 const log = (data: Uint8Array, rank = 0, stream = LogStream.LOG_STREAM_STDOUT): Said => ({

@@ -70,8 +70,8 @@ describe("loadExperiment", () => {
       "exp.yaml:1: name: expected 1 to 100 letters, digits, '.', '_' or '-', the first one a letter or digit, found \"../x\"",
     );
     assert.equal(
-      await refusal(`${valid}resources: { replicas: 2, cpus_per_replica: some }`),
-      "exp.yaml:3: resources.replicas: expected 1 (more is not supported yet), found 2\n" +
+      await refusal(`${valid}resources: { replicas: 1025, cpus_per_replica: some }`),
+      "exp.yaml:3: resources.replicas: expected a whole number from 1 to 1024, found 1025\n" +
         'exp.yaml:3: resources.cpus_per_replica: expected "auto" or a number greater than 0, found "some"',
     );
     assert.equal(
@@ -195,6 +195,27 @@ describe("search space", () => {
     );
   });
 
+  it("may have trials of different sizes", async () => {
+    const experiment = await loadExperiment(
+      await write(`${valid}search: { space: { resources.replicas: { grid: [1, 2, 4] } } }`),
+    );
+    const trials = [...gridPoints(experiment.search.space)].map((point) => trialConfig(experiment, point));
+    assert.deepEqual(
+      trials.map(({ resources }) => resources.replicas),
+      [1, 2, 4],
+    );
+    assert.match(
+      await refusal(`${valid}search: { space: { resources.replicas: { grid: [0] } } }`),
+      /replicas\.grid\[0\]: expected a whole number from 1 to 1024, found 0$/,
+    );
+    assert.match(
+      await refusal(
+        `${valid}resources: { elastic: { min: 2, max: 4 } }\nsearch: { space: { resources.replicas: { grid: [4, 8] } } }`,
+      ),
+      /resources\.replicas: expected a whole number from resources\.elastic\.min \(2\) to resources\.elastic\.max \(4\), found 8 \(in trials with resources\.replicas=8\)$/,
+    );
+  });
+
   it("checks combinations and the size of the grid", async () => {
     assert.match(
       await refusal(
@@ -288,10 +309,40 @@ describe("DistMIS's own configuration", () => {
     assert.equal(experiment.train.epochs, 1);
     assert.match(await refusal(flat), /name it there or with --dataset-dir$/);
     assert.equal(
-      await refusal('{"batch_size_per_replica": 2, "num_epoch": 20, "num_replicas": 4}'),
+      await refusal('{"batch_size_per_replica": 2, "num_epoch": 20, "num_replicas": 4}', { flatMode: "exp-parallel" }),
       "exp.yaml:1: num_epoch: unknown key; did you mean num_epochs?\n" +
-        "exp.yaml:1: num_replicas: expected 1 (more is not supported yet), found 4",
+        "exp.yaml:1: num_replicas: expected 1, or the command data-parallel, found 4",
     );
+  });
+
+  it("with num_replicas is the same grid, one model after the other over all replicas", async () => {
+    const text = '{"num_replicas": 4, "batch_size_per_replica": 2, "num_epochs": 20, "debug": false}';
+    const options = { datasetDir: "records" };
+    const alone = await loadExperiment(await write(flat, "config.json"), options);
+    for (const flatMode of ["data-parallel", undefined] as const) {
+      const file = await write(text, "config.json");
+      const experiment = await loadExperiment(file, { ...options, ...(flatMode && { flatMode }) });
+      assert.deepEqual(
+        differences(alone, experiment).map(({ path, after }) => `${path}: ${after}`),
+        [
+          "name: distmis-data-parallel",
+          "train.scale_learning_rate: linear",
+          "resources.replicas: 4",
+          "resources.max_concurrent_trials: 1",
+        ],
+      );
+    }
+    assert.equal(
+      await refusal(flat, { ...options, flatMode: "data-parallel" }),
+      "exp.yaml:1: num_replicas: expected a whole number from 1 to 1024, found nothing",
+    );
+    assert.equal(
+      await refusal(text.replace("debug", "verbose"), { ...options, flatMode: "data-parallel" }),
+      "exp.yaml:1: verbose: unknown key; expected one of batch_size_per_replica, num_epochs, debug, dataset_dir, num_replicas",
+    );
+    const one = await write(text.replace("4", "1"), "config.json");
+    assert.equal((await loadExperiment(one, { ...options, flatMode: "data-parallel" })).name, "distmis-data-parallel");
+    assert.equal((await loadExperiment(one, { ...options, flatMode: "exp-parallel" })).name, "distmis-exp-parallel");
   });
 });
 
@@ -308,7 +359,11 @@ describe("configs/", () => {
   it("loads every file", async () => {
     const configs = path.join(import.meta.dirname, "../../configs");
     const files = (await readdir(configs)).filter((file) => /\.(ya?ml|json)$/.test(file));
-    assert.ok(files.includes("distmis-exp-parallel.json") && files.includes("distmis-grid.yaml"));
+    assert.ok(
+      files.includes("distmis-exp-parallel.json") &&
+        files.includes("distmis-data-parallel.json") &&
+        files.includes("distmis-grid.yaml"),
+    );
     const sizes = new Map<string, number>();
     for (const file of files) {
       const experiment = await loadExperiment(path.join(configs, file), { datasetDir: folder });

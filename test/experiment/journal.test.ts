@@ -18,7 +18,7 @@ const experiment = defineExperiment({ name: "x", trainer: { module: "m.mjs" } })
 const bodies: RecordBody[] = [
   { type: "run_started", version: 1, experiment, host: "h", pid: 1 },
   { type: "trial_created", trial: "0001", parameters: { "train.learning_rate": 0.1, "model.norm": "batch" } },
-  { type: "attempt_started", trial: "0001", attempt: 1, nodes: ["n"], gpus: ["GPU-é"] },
+  { type: "attempt_started", trial: "0001", attempt: 1, replicas: 1, nodes: ["n"], gpus: ["GPU-é"] },
   { type: "trial_ended", trial: "0001", attempt: 1, state: "failed", metrics: {}, error: "line\nline" },
 ];
 

@@ -12,17 +12,24 @@ export interface TrialScript {
   values?: number[];
   metric?: string;
   end?: "completed" | "failed" | "hang" | GangEndCause;
+  /** Of a failure. */
+  errorCode?: string;
   clean?: boolean;
+  workSeconds?: number;
 }
 
 export interface ScriptOptions {
+  /** Replicas that the cluster holds. */
   slots: number;
   /** Of those, how many are taken by others for ever. */
   busy?: number;
+  /** Asked for each rank. */
   trial?: (assignment: Assignment) => TrialScript;
   /** How the n-th gang (from 1) fails to start; null if it starts. */
   start?: (gang: number) => GangEndCause | null;
   cpus?: number;
+  /** Whether trials do not hear that they are to stop, as in a collective operation. */
+  deaf?: boolean;
 }
 
 export interface ScriptedCluster extends Cluster {
@@ -30,6 +37,8 @@ export interface ScriptedCluster extends Cluster {
   readonly assignments: Assignment[];
   /** Gangs that were started, that live now, and that ever lived at once. */
   readonly gangs: { started: number; alive: number; most: number };
+  /** From now on the cluster holds so many replicas. */
+  resize(slots: number): void;
   lose(reason: string): void;
 }
 
@@ -37,7 +46,8 @@ export function scriptedCluster(options: ScriptOptions): ScriptedCluster {
   const gangs = { started: 0, alive: 0, most: 0 };
   const requests: GangRequest[] = [];
   const assignments: Assignment[] = [];
-  let free = options.slots - (options.busy ?? 0);
+  let { slots } = options;
+  let free = slots - (options.busy ?? 0);
   const waiting = new Set<() => void>();
   const living = new Set<(ended: GangEnded) => void>();
   let loseCluster: (reason: string) => void = () => {};
@@ -46,20 +56,22 @@ export function scriptedCluster(options: ScriptOptions): ScriptedCluster {
   });
 
   function runGang(gang: GangOptions): Gang {
+    const { replicas } = gang.request;
+    const ranks = Array.from({ length: replicas }, (_, rank) => rank);
     const number = ++gangs.started;
     const events: GangEvent[] = [];
     let wake: () => void = () => {};
     let ended = false;
     let placed = false;
-    let running: Assignment | null = null;
+    const running = new Map<number, Assignment>();
     let deadline: NodeJS.Timeout | undefined;
     const push = (event: GangEvent): void => {
       if (ended) return;
       events.push(event);
       wake();
     };
-    const message = (value: NonNullable<FromTrainer["message"]>): void =>
-      push({ type: "message", rank: 0, message: value });
+    const message = (rank: number, value: NonNullable<FromTrainer["message"]>): void =>
+      push({ type: "message", rank, message: value });
     const end = (value: GangEnded): void => {
       if (ended) return;
       push({ type: "ended", ended: value });
@@ -69,15 +81,17 @@ export function scriptedCluster(options: ScriptOptions): ScriptedCluster {
       living.delete(end);
       if (!placed) return;
       gangs.alive--;
-      free++;
+      free += replicas;
       for (const other of waiting) other();
     };
     const because = (cause: GangEndCause): GangEnded => ({ cause, message: `ended by ${GangEndCause[cause]}` });
     const place = (): void => {
-      if (free === 0 || placed || ended) return;
+      if (placed || ended) return;
+      if (replicas > slots) end(because(GangEndCause.GANG_END_CAUSE_REFUSED));
+      if (free < replicas || ended) return;
       waiting.delete(place);
       clearTimeout(deadline);
-      free--;
+      free -= replicas;
       placed = true;
       gangs.most = Math.max(gangs.most, ++gangs.alive);
       const failure = options.start?.(number) ?? null;
@@ -85,35 +99,38 @@ export function scriptedCluster(options: ScriptOptions): ScriptedCluster {
         end(because(failure));
         return;
       }
-      const worker = { rank: 0, nodeId: "n", hostName: "node", address: "", gpuIds: ["0"], actorPid: 1, trainerPid: 2 };
-      push({ type: "placed", workers: [worker] });
+      const worker = { nodeId: "n", hostName: "node", actorPid: 1, trainerPid: 2 };
+      const workers = ranks.map((rank) => ({ ...worker, rank, address: `10.0.0.${rank}`, gpuIds: [String(rank)] }));
+      push({ type: "placed", workers });
       push({ type: "log", rank: 0, stream: "stderr", text: "trainer started\n" });
       const ready = { protocolVersion: PROTOCOL_VERSION, pid: 2, distmisVersion: "0", nodeVersion: "0" };
-      message({ $case: "ready", value: ready });
+      for (const rank of ranks) {
+        message(rank, { $case: "ready", value: { ...ready, collectivePort: replicas > 1 ? 5000 + number : 0 } });
+      }
     };
-    const trialEnded = (assignment: Assignment, outcome: TrialOutcome, clean: boolean): void => {
-      running = null;
+    const trialEnded = (assignment: Assignment, outcome: TrialOutcome, clean: boolean, errorCode: string): void => {
+      const { trialId, attempt, rank } = assignment;
+      running.delete(rank);
       const failed = outcome === TrialOutcome.TRIAL_OUTCOME_FAILED;
-      const error = failed
-        ? { errorCode: "TRIAL_FAILED", errorMessage: "loss is not a number" }
-        : { errorCode: "", errorMessage: "" };
-      const { trialId, attempt } = assignment;
-      message({
+      const error = failed ? { errorCode, errorMessage: "loss is not a number" } : { errorCode: "", errorMessage: "" };
+      message(rank, {
         $case: "ended",
         value: { trialId, attempt, outcome, ...error, metrics: failed ? {} : { final: 1 }, clean, uncleanReason: "" },
       });
     };
     const work = (assignment: Assignment): void => {
-      running = assignment;
+      const { trialId, attempt, rank } = assignment;
+      running.set(rank, assignment);
       assignments.push(assignment);
       const {
         values = [0.1, 0.3, 0.2],
         metric = "val_dice",
+        workSeconds = 0,
         end: how = "completed",
         clean = true,
+        errorCode = "TRIAL_FAILED",
       } = options.trial?.(assignment) ?? {};
-      const { trialId, attempt } = assignment;
-      push({ type: "log", rank: 0, stream: "stdout", text: `trial ${trialId} attempt ${attempt}\n` });
+      push({ type: "log", rank, stream: "stdout", text: `trial ${trialId} attempt ${attempt}\n` });
       for (const [index, value] of values.entries()) {
         const report = {
           epoch: index + 1,
@@ -121,14 +138,14 @@ export function scriptedCluster(options: ScriptOptions): ScriptedCluster {
           metrics: { [metric]: value },
           checkpoint: `epoch-${index + 1}`,
         };
-        const cost = { seconds: 0.1, volumesPerSecond: 10, peakResidentBytes: 1 };
-        message({ $case: "report", value: { trialId, attempt, ...report, ...cost } });
+        const cost = { seconds: 0.1, volumesPerSecond: 10, peakResidentBytes: 1, workSeconds };
+        message(rank, { $case: "report", value: { trialId, attempt, ...report, ...cost } });
       }
       if (how === "hang") return;
-      if (typeof how === "number") end(because(how));
+      if (typeof how === "number") end({ ...because(how), rank });
       else {
         const outcome = how === "completed" ? TrialOutcome.TRIAL_OUTCOME_COMPLETED : TrialOutcome.TRIAL_OUTCOME_FAILED;
-        trialEnded(assignment, outcome, clean);
+        trialEnded(assignment, outcome, clean, errorCode);
       }
     };
 
@@ -158,9 +175,11 @@ export function scriptedCluster(options: ScriptOptions): ScriptedCluster {
           }
         },
       },
-      async send(_rank, { $case, value }) {
+      async send(rank, { $case, value }) {
+        const own = running.get(rank);
         if ($case === "assign") setImmediate(work, value);
-        else if (running?.trialId === value.trialId) trialEnded(running, TrialOutcome.TRIAL_OUTCOME_STOPPED, true);
+        else if (own?.trialId === value.trialId && options.deaf !== true)
+          trialEnded(own, TrialOutcome.TRIAL_OUTCOME_STOPPED, true, "");
       },
       stop: () => void setImmediate(end, because(GangEndCause.GANG_END_CAUSE_STOPPED)),
       kill: () => end(because(GangEndCause.GANG_END_CAUSE_STOPPED)),
@@ -186,14 +205,18 @@ export function scriptedCluster(options: ScriptOptions): ScriptedCluster {
       };
       return { rayVersion: "0", pythonVersion: "0", rayAddress: "", nodes: [node] };
     },
-    async check() {
+    async check({ replicas }) {
       return {
-        gangsInTotal: options.slots,
-        gangsInFree: free,
-        missing: options.slots === 0 ? "1 GPU on any node" : "",
+        gangsInTotal: Math.floor(slots / replicas),
+        gangsInFree: Math.floor(Math.max(0, free) / replicas),
+        missing: slots < replicas ? `${replicas - slots} GPU on any node` : "",
       };
     },
     runGang,
+    resize(count) {
+      free += count - slots;
+      slots = count;
+    },
     lose(reason) {
       loseCluster(reason);
       for (const end of living) end({ cause: GangEndCause.GANG_END_CAUSE_SHUTDOWN, message: reason });

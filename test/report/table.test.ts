@@ -97,11 +97,12 @@ describe("reporter", () => {
       trial: "0001",
       attempt: 1,
       parameters: { "train.epochs": 3 },
+      replicas: 1,
       nodes: ["n"],
       gpus: ["0"],
     },
     { type: "epoch", time, trial: "0001", attempt: 1, epoch: 1, epochs: 3, metrics: { val_dice: 0.25 }, ...cost },
-    { type: "log", time, trial: "0001", stream: "stdout", text: "noise\n" },
+    { type: "log", time, trial: "0001", stream: "stdout", rank: 0, text: "noise\n" },
     {
       type: "trial_ended",
       time,

@@ -39,6 +39,7 @@ export function assignment(
     trialDir,
     rank: 0,
     replicas: 1,
+    addresses: [],
     taskJson: "",
     ...rest,
   };

@@ -32,8 +32,9 @@ const assign: ToTrainerMessage = {
     configJson: '{"name":"größer"}',
     trialDir: "/runs/x/t0001",
     rank: 0,
-    replicas: 1,
+    replicas: 2,
     taskJson: "{}",
+    addresses: ["10.0.0.1:40001", "10.0.0.2:40002"],
   },
 };
 const stop: ToTrainerMessage = { $case: "stop", value: { trialId: "t0001", reason: "" } };
@@ -115,7 +116,10 @@ describe("messages", () => {
   it("of trainers come back as they were", () => {
     const metrics = { loss: 0.25, nan: Number.NaN, inf: Number.POSITIVE_INFINITY };
     const messages: FromTrainerMessage[] = [
-      { $case: "ready", value: { protocolVersion: 1, pid: 2 ** 22, distmisVersion: "1.2.3", nodeVersion: "v20" } },
+      {
+        $case: "ready",
+        value: { protocolVersion: 1, pid: 2 ** 22, distmisVersion: "1.2.3", nodeVersion: "v20", collectivePort: 65535 },
+      },
       { $case: "heartbeat", value: { residentBytes: 2 ** 40, mainThreadSilentSeconds: 1.5 } },
       {
         $case: "report",
@@ -129,6 +133,7 @@ describe("messages", () => {
           volumesPerSecond: 12,
           peakResidentBytes: 2 ** 33,
           checkpoint: "checkpoints/3",
+          workSeconds: 0.4,
         },
       },
     ];

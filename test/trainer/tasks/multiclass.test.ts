@@ -58,6 +58,7 @@ test("label values that aren't 0, 1, 2 are learned, predicted and measured as wh
     dir: path.join(dir, name),
     rank: 0,
     replicas: 1,
+    addresses: [],
     threads: 2,
     shared: new Map(),
     stopRequested: () => false,

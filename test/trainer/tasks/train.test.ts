@@ -49,6 +49,7 @@ function trialIn(name: string, config: Config, options: { stopAfter?: number; in
     dir: folder,
     rank: 0,
     replicas: 1,
+    addresses: [],
     threads: 2,
     shared: new Map(),
     stopRequested: () => reports.length >= (options.stopAfter ?? Number.POSITIVE_INFINITY),
