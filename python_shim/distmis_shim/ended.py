@@ -52,21 +52,22 @@ def node_lost(rank: int, node: NodeView) -> pb.GangEnded:
     )
 
 
-def _reason(error: RayError) -> str:
+def _reason(text: str) -> str:
     """Ray's text without the lines that only identify the actor."""
-    lines = [line for line in str(error).splitlines() if line and not line.startswith("\t")]
+    lines = [line for line in text.splitlines() if line and not line.startswith("\t")]
     return one_line(" ".join(lines).replace("The actor died unexpectedly before finishing this task.", ""))
 
 
 async def worker_lost(
-    rank: int, node_id: str, error: RayError, look: Callable[[], Awaitable[Sequence[NodeView]]]
+    rank: int, node_id: str, error: RayError | str, look: Callable[[], Awaitable[Sequence[NodeView]]]
 ) -> pb.GangEnded:
-    """Tells a lost node from a lost actor. Ray takes many seconds to give a node up, so its daemon is asked too."""
+    """Tells a lost node from a lost actor. Ray takes many seconds to give a node up, so its daemon is asked too.
+    `error`: of a call, or what was seen of the actor."""
     text = str(error)
     end = pb.GangEnded(rank=rank, node_id=node_id)
     if isinstance(error, OutOfMemoryError) or "OutOfMemory" in text or "running low on memory" in text:
         end.cause = pb.GANG_END_CAUSE_OUT_OF_MEMORY
-        end.message = one_line(f"Ray killed the worker of rank {rank} for the node's lack of memory: {_reason(error)}")
+        end.message = one_line(f"Ray killed the worker of rank {rank} for the node's lack of memory: {_reason(text)}")
         return end
     deadline = time.monotonic() + _NODE_SECONDS
     name = node_id
@@ -83,5 +84,5 @@ async def worker_lost(
             return node_lost(rank, replace(node, death_cause="its raylet answers no more"))
         await asyncio.sleep(_NODE_POLL_SECONDS)
     end.cause = pb.GANG_END_CAUSE_ACTOR_LOST
-    end.message = one_line(f"the worker of rank {rank} on {name} died while its node lives: {_reason(error)}")
+    end.message = one_line(f"the worker of rank {rank} on {name} was lost while its node lives: {_reason(text)}")
     return end

@@ -1,6 +1,7 @@
 """One gang, from the check of its request until nothing of it is left."""
 
 import asyncio
+import contextlib
 import logging
 import time
 import uuid
@@ -79,8 +80,12 @@ class Gang:
                 self._finish(ended.node_lost(replica.rank, dead[replica.info["node_id"]]))
 
     def _finish(self, how: pb.GangEnded) -> None:
-        if not self._end.done():
-            self._end.set_result(how)
+        if self._end.done():
+            return
+        self._end.set_result(how)
+        for replica in self.replicas:
+            if how.cause == pb.GANG_END_CAUSE_NODE_LOST and replica.info and replica.info["node_id"] == how.node_id:
+                replica.lost = True
 
     async def run(self) -> pb.GangEnded:
         try:
@@ -220,17 +225,19 @@ class Gang:
     async def _serve(self) -> pb.GangEnded:
         """From the start of the trainers to the end of all their output."""
         self._pumps = [asyncio.create_task(self._pump(replica)) for replica in self.replicas]
-        feeds = [asyncio.create_task(replica.feed()) for replica in self.replicas]
+        others = [asyncio.create_task(replica.feed()) for replica in self.replicas]
+        others += [asyncio.create_task(self._watch(replica)) for replica in self.replicas]
         try:
             await asyncio.wait({self._end, self._grace}, return_when=asyncio.FIRST_COMPLETED)
             if not self._end.done():
                 await self._stop(self._grace.result())
             await asyncio.gather(*(replica.kill() for replica in self.replicas if replica.exit is None))
-            await asyncio.gather(*self._pumps, return_exceptions=True)
+            heard = [pump for pump, replica in zip(self._pumps, self.replicas, strict=True) if not replica.lost]
+            await asyncio.gather(*heard, return_exceptions=True)
         finally:
-            for task in (*feeds, *self._pumps):
+            for task in (*others, *self._pumps):
                 task.cancel()
-            await asyncio.gather(*feeds, *self._pumps, return_exceptions=True)
+            await asyncio.gather(*others, *self._pumps, return_exceptions=True)
         return self._end.result()
 
     async def _stop(self, grace: float) -> None:
@@ -248,11 +255,20 @@ class Gang:
         try:
             await replica.pump(self._on_output)
         except RayError as error:
-            if not self._end.done() and not self._stopping:
-                self._finish(await ended.worker_lost(replica.rank, replica.info["node_id"], error, self._look))
+            await self._lost(replica, error)
             return
         if not self._stopping:
             self._finish(ended.trainer_exited(replica.rank, replica.info, replica.exit))
+
+    async def _watch(self, replica: Replica) -> None:
+        # What died is told by its pump.
+        with contextlib.suppress(RayError):
+            await self._lost(replica, await replica.silence())
+
+    async def _lost(self, replica: Replica, error: RayError | str) -> None:
+        replica.lost = True
+        if not self._end.done() and not self._stopping:
+            self._finish(await ended.worker_lost(replica.rank, replica.info["node_id"], error, self._look))
 
     async def _on_output(self, rank: int, kind: int, data: bytes) -> None:
         if kind == pump.BYTES:
@@ -269,7 +285,8 @@ class Gang:
         for replica in self.replicas:
             ray.kill(replica.actor)
         await self._in_thread(remove_placement_group, self._group)
-        deadline = time.monotonic() + _RELEASE_SECONDS
+        # Ray accounts for a lost node until it has noticed.
+        deadline = time.monotonic() + (0 if any(replica.lost for replica in self.replicas) else _RELEASE_SECONDS)
         group_id = self._group.id.hex()
         while placed and time.monotonic() < deadline and await self._in_thread(holds_bundles, group_id):
             await asyncio.sleep(0.02)

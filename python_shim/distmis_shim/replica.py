@@ -15,6 +15,10 @@ _PIECE_BYTES = 64 * 1024
 # Messages of the client (at most server.MESSAGE_BYTES each) held while the trainer does not read.
 _INPUT_MESSAGES = 4
 _KILL_SECONDS = 6.0
+# Ray takes from 15 s to minutes to give a silent worker up. A call takes milliseconds: several in a row that take
+# longer than this are no load any more, and a pause of the shim itself spoils one at most.
+_PING_SECONDS = 1.5
+_PINGS = 3
 
 OnOutput = Callable[[int, int, bytes], Awaitable[None]]
 
@@ -26,6 +30,8 @@ class Replica:
         # Set once started (see Worker.start) and once ended (see Worker.read).
         self.info: dict[str, Any] | None = None
         self.exit: dict[str, Any] | None = None
+        # Its worker, or its node, is known to be gone: there is nothing to be asked of it.
+        self.lost = False
         self._input: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._room = asyncio.Semaphore(_INPUT_MESSAGES)
 
@@ -72,8 +78,26 @@ class Replica:
             for kind, data in chunks:
                 await on_output(self.rank, kind, data)
 
+    async def silence(self) -> str:
+        """Returns, with words for it, once the worker has not answered for seconds. Raises RayError where it died."""
+        missed = 0
+        while missed < _PINGS:
+            try:
+                await asyncio.wait_for(self._ping(), _PING_SECONDS)
+                missed = 0
+                await asyncio.sleep(_PING_SECONDS)
+            except asyncio.TimeoutError:
+                missed += 1
+        return f"it has not answered for {_PINGS * _PING_SECONDS:g} s"
+
+    async def _ping(self) -> None:
+        await self.actor.ping.remote()
+
     async def kill(self) -> None:
         """Returns when every process of the trainer is gone, or its worker is."""
+        if self.lost:
+            ray.kill(self.actor)
+            return
         try:
             await asyncio.wait_for(self._kill(), _KILL_SECONDS)
         except RayError as error:

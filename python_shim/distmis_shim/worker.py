@@ -79,6 +79,9 @@ class Worker:
         self._output.finish()
         self._ended.set()
 
+    async def ping(self) -> None:
+        """Returns at once, as long as this process runs and is reached."""
+
     async def read(self) -> tuple[list[pump.Chunk], dict[str, Any] | None]:
         """Waits for output; the second part tells, after the last output, how the trainer ended."""
         chunks = await self._output.take()

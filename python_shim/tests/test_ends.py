@@ -116,6 +116,19 @@ async def test_a_lost_actor_takes_its_trainer_along(local):
     assert not {worker.trainer_pid for worker in workers} & set(marked(local.mark))
 
 
+async def test_an_actor_that_hangs_is_given_up(local):
+    async with RunningGang(local.stub, gang(2), trainer("ends", "stays")) as running:
+        workers = await running.placed()
+        began = time.monotonic()
+        os.kill(workers[1].actor_pid, signal.SIGSTOP)
+        end = await running.ended()
+    assert (end.cause, end.rank) == (pb.GANG_END_CAUSE_ACTOR_LOST, 1)
+    assert "it has not answered for 4.5 s" in end.message
+    assert time.monotonic() - began < 10
+    pids = {pid for worker in workers for pid in (worker.trainer_pid, worker.actor_pid)}
+    await until(lambda: not pids & set(marked(local.mark)), 5, "end of all processes of the gang")
+
+
 async def test_a_program_that_is_not_there(local):
     program = trainer("echo")
     program.command[:] = ["/no/such/program"]

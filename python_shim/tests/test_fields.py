@@ -4,7 +4,8 @@ import time
 
 import pytest
 from distmis_shim.contract import pb
-from harness import RunningGang, gang, marked, trainer, until
+from harness import RunningGang, gang, trainer, until
+from ray_cluster import NODES
 
 
 async def _names(stub) -> dict[str, str]:
@@ -161,17 +162,20 @@ async def test_a_shim_that_ends_leaves_nothing_in_a_cluster_of_others(joined, cl
         await shim.close()
 
 
-async def test_a_lost_node_is_named(joined, cluster):
-    async with RunningGang(joined.stub, gang(custom={"doomed": 1}), trainer("echo")) as running:
-        [worker] = await running.placed()
+async def test_a_lost_node_is_named_and_ends_the_gang_on_all_nodes(joined, cluster):
+    names = await _names(joined.stub)
+    everywhere = gang(len(NODES), pb.PLACEMENT_STRATEGY_STRICT_SPREAD)
+    async with RunningGang(joined.stub, everywhere, trainer("ends", "stays")) as running:
+        workers = await running.placed()
+        [worker] = [worker for worker in workers if names[worker.node_id] == "doomed"]
         began = time.monotonic()
         cluster.kill_raylet("doomed")
         end = await running.ended()
     assert end.cause == pb.GANG_END_CAUSE_NODE_LOST, end
-    assert time.monotonic() - began < 12
-    assert end.node_id == worker.node_id
+    assert time.monotonic() - began < 10
+    assert (end.node_id, end.rank) == (worker.node_id, worker.rank)
     assert "doomed" in end.message
-    assert worker.trainer_pid not in marked(cluster.node_mark("doomed"))
+    assert not {worker.trainer_pid for worker in workers} & set(cluster.processes())
     began = time.monotonic()
     dead: list[pb.Node] = []
     while not dead:

@@ -54,14 +54,17 @@ interface CurrentTrial {
 /** What a trainer prints before its first trial is kept for that trial's log, up to this many characters. */
 const MAX_START_LOG = 64 * 1024;
 const KILL_MILLISECONDS = 10_000;
-/**
- * How long the other replicas have after one has failed. They may hang in a collective operation that it has left. A
- * replica also fails when another one is lost, and this is time enough for the loss to be told as the cause.
- */
-const FAILED_GRACE_MILLISECONDS = 10_000;
+
+export interface SessionOptions extends GangOptions {
+  /**
+   * Seconds that the other replicas of a trial have to end after one has failed. They may hang in a collective operation
+   * that it has left. A replica also fails when another one is lost, which is to be told as the cause within this time.
+   */
+  stopGraceSeconds: number;
+}
 
 /** Starts a gang. */
-export function openGangSession(cluster: Cluster, options: GangOptions): GangSession {
+export function openGangSession(cluster: Cluster, options: SessionOptions): GangSession {
   const gang = cluster.runGang(options);
   const { replicas } = options.request;
   const ready = deferred<Awaited<GangSession["ready"]>>();
@@ -121,7 +124,7 @@ export function openGangSession(cluster: Cluster, options: GangOptions): GangSes
       trial.grace = setTimeout(() => {
         trial.killed = true;
         gang.kill();
-      }, FAILED_GRACE_MILLISECONDS);
+      }, options.stopGraceSeconds * 1000);
     }
   };
 

@@ -150,6 +150,7 @@ export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: 
       name: `${options.name}-${++started}`,
       request: placement.request(replicas),
       placementDeadlineSeconds: bounded ? options.placementDeadline : 0,
+      stopGraceSeconds: options.stopGraceSeconds,
     });
     const lane: Lane<T> = { replicas, session, phase: "starting", bounded, item: null, wake: deferred() };
     lanes.add(lane);

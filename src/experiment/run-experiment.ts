@@ -24,7 +24,7 @@ export interface RunOptions {
   signal?: AbortSignal;
   /** Stops it at once: every trainer is killed. */
   killSignal?: AbortSignal;
-  /** Seconds that running trials have after `signal` before they are killed; default 10. */
+  /** Seconds that trials have to end after `signal`, or after one of their replicas failed, before they are killed; default 10. */
   stopGraceSeconds?: number;
 }
 

@@ -26,6 +26,7 @@ export interface TaskOptions {
 }
 
 const CLOSE_GRACE_SECONDS = 5;
+const STOP_GRACE_SECONDS = 10;
 
 /**
  * Starts a gang, gives it one task and returns the metrics that the task hands back.
@@ -47,6 +48,7 @@ export async function runTask(cluster: Cluster, options: TaskOptions): Promise<R
     name: `${config.name}-${path.parse(task).name}`,
     request: request(resources.replicas),
     placementDeadlineSeconds: resources.placement_deadline,
+    stopGraceSeconds: STOP_GRACE_SECONDS,
   });
   const kill = (): void => session.kill();
   signal?.addEventListener("abort", kill, { once: true });

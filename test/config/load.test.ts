@@ -334,7 +334,7 @@ describe("DistMIS's own configuration", () => {
     }
     assert.equal(
       await refusal(flat, { ...options, flatMode: "data-parallel" }),
-      "exp.yaml:1: num_replicas: expected a whole number from 1 to 1024, found nothing",
+      "exp.yaml: num_replicas: expected a whole number from 1 to 1024, found nothing",
     );
     assert.equal(
       await refusal(text.replace("debug", "verbose"), { ...options, flatMode: "data-parallel" }),
