@@ -27,9 +27,6 @@ _QUICK_TO_NOTICE = {
     "RAY_health_check_failure_threshold": "4",
 }
 
-# So that Ray gives up a dead node within seconds.
-_HEALTH = {"RAY_health_check_period_ms": "500", "RAY_health_check_initial_delay_ms": "500"}
-
 # name: CPUs, GPUs, GiB, custom resources, further labels
 NODES = {
     "head": (2, 0, 1, {}, {"zone": "a"}),
