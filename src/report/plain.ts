@@ -24,7 +24,7 @@ export function plainLine(event: RunEvent): string | null {
       return printable(`trial ${event.trial} epoch ${event.epoch}/${event.epochs} ${formatMetrics(event.metrics)}`);
     case "trial_retried":
       return printable(
-        `trial ${event.trial} starts again (lost ${event.failures} times, at most ${event.maxFailures}): ${event.error}`,
+        `trial ${event.trial} starts again (${event.failures} of ${event.maxFailures} retries): ${event.error}`,
       );
     case "trial_ended": {
       if (event.state === "failed") return printable(`trial ${event.trial} failed: ${event.error ?? ""}`);

@@ -24,7 +24,7 @@ after(async () => {
 interface Fault {
   rank: number;
   epoch: number;
-  kind: "crash" | "throw" | "alone" | "slow";
+  kind: "crash" | "throw" | "hang" | "waits-for-stop" | "slow";
 }
 
 interface Seen {
@@ -87,7 +87,7 @@ async function isListening(address: string): Promise<boolean> {
   });
 }
 
-describe("a gang on Ray", { timeout: 120_000 }, () => {
+describe("a gang on Ray", () => {
   it("has a rank and an address for each replica, the same from trial to trial", async () => {
     const listening: boolean[] = [];
     const { results, events } = await run(
@@ -121,22 +121,15 @@ describe("a gang on Ray", { timeout: 120_000 }, () => {
 
   for (const how of ["crash", "kill of its trainer", "kill of its actor"]) {
     it(`ends within 10 s at a ${how}, though the others' main threads are blocked, and goes on`, async () => {
-      const fault: Fault = { rank: 1, epoch: 3, kind: "crash" };
-      // The killed one: rank 1 meets the others until the test kills it, far from the end.
-      const epochs = how === "crash" ? 5 : 400;
+      const fault: Fault = { rank: 1, epoch: 3, kind: how === "crash" ? "crash" : "hang" };
       let struck = 0;
-      let killed = false;
-      const { results, events } = await run(
-        { epochs, resources: { replicas: 4 }, ...(how === "crash" ? { fault } : {}) },
-        {},
-        (event, runDir) => {
-          if (event.type === "epoch" && event.epoch === 2) struck = performance.now();
-          if (event.type !== "epoch" || event.epoch !== 2 || how === "crash" || killed) return;
-          killed = true;
-          const { pid, actor } = seen(runDir, "0001", 1, 1);
-          process.kill(how.endsWith("trainer") ? pid : actor, "SIGKILL");
-        },
-      );
+      const { results, events } = await run({ epochs: 5, resources: { replicas: 3 }, fault }, {}, (event, runDir) => {
+        if (event.type !== "epoch" || event.epoch !== 2) return;
+        struck = performance.now();
+        if (how === "crash") return;
+        const { pid, actor } = seen(runDir, "0001", 1, 1);
+        process.kill(how.endsWith("trainer") ? pid : actor, "SIGKILL");
+      });
       const retried = events.find(({ event }) => event.type === "trial_retried");
       assert.ok(retried !== undefined && retried.at - struck < 10_000, `${retried?.at} after ${struck}`);
       assert.match(
@@ -144,11 +137,8 @@ describe("a gang on Ray", { timeout: 120_000 }, () => {
         /rank 1 .*; log: .*trainer-1\.log$/,
       );
       assert.deepEqual([results.trials[0]?.state, results.trials[0]?.attempts], ["completed", 2]);
-      const numbers = epochsOf(events).map((text) => Number(text.split(":")[1]));
-      const second = epochsOf(events).findIndex((text) => text.startsWith("2:"));
-      // No epoch was lost, and the last one before the loss may have been done without being told.
-      assert.ok([1, 2].includes((numbers[second] ?? 0) - (numbers[second - 1] ?? 0)), epochsOf(events).join(" "));
-      for (const rank of [0, 1, 2, 3]) assert.ok(gone(seen(results.runDir, "0001", 1, rank).pid), `rank ${rank}`);
+      assert.deepEqual(epochsOf(events), ["1:1", "1:2", "2:3", "2:4", "2:5"]);
+      for (const rank of [0, 1, 2]) assert.ok(gone(seen(results.runDir, "0001", 1, rank).pid), `rank ${rank}`);
     });
   }
 
@@ -163,31 +153,33 @@ describe("a gang on Ray", { timeout: 120_000 }, () => {
 
   it("stops with all replicas after the same epoch, and goes on after it", async () => {
     const stop = new AbortController();
-    const input: Input = { epochs: 300, resources: { replicas: 3 } };
+    const input: Input = {
+      epochs: 6,
+      resources: { replicas: 3 },
+      fault: { rank: 2, epoch: 4, kind: "waits-for-stop" },
+    };
     const first = await run(input, { signal: stop.signal }, (event) => {
-      if (event.type === "epoch" && event.epoch === 5) stop.abort();
+      if (event.type === "epoch" && event.epoch === 3) stop.abort();
     });
     assert.equal(first.results.state, "interrupted");
-    const reached = first.results.trials[0]?.epoch ?? 0;
-    assert.ok(reached >= 5 && reached < 300, String(reached));
+    // All were asked while some of them were blocked, and each has ended by itself after the same epoch: the others may
+    // have been asked before they came to the fourth, rank 2 only then.
+    assert.deepEqual(epochsOf(first.events), ["1:1", "1:2", "1:3", "1:4"]);
     for (const rank of [0, 1, 2]) assert.ok(gone(seen(first.results.runDir, "0001", 1, rank).pid), `rank ${rank}`);
     count--;
     const second = await run(input);
-    assert.equal(epochsOf(second.events)[0], `2:${reached + 1}`);
+    assert.deepEqual(epochsOf(second.events), ["2:5", "2:6"]);
     assert.equal(second.results.trials[0]?.state, "completed");
   });
 
   it("is killed as a whole", async () => {
     const kill = new AbortController();
-    const { results } = await run(
-      { epochs: 5000, resources: { replicas: 4 } },
-      { killSignal: kill.signal },
-      (event) => {
-        if (event.type === "epoch" && event.epoch === 3) kill.abort();
-      },
-    );
+    const input: Input = { resources: { replicas: 2 }, fault: { rank: 1, epoch: 2, kind: "hang" } };
+    const { results } = await run(input, { killSignal: kill.signal }, (event) => {
+      if (event.type === "epoch") kill.abort();
+    });
     assert.equal(results.state, "interrupted");
-    await untilGone(results.runDir, 4);
+    await untilGone(results.runDir, 2);
   });
 
   it("names a replica that holds the others up", async () => {
@@ -204,18 +196,13 @@ describe("a gang on Ray", { timeout: 120_000 }, () => {
   });
 
   it("may differ in size from trial to trial", async () => {
-    const { results, events } = await run({
-      search: { space: { "resources.replicas": { grid: [1, 2, 4] }, "trainer.parameters.n": { grid: [1, 2] } } },
-    });
+    const { results, events } = await run({ search: { space: { "resources.replicas": { grid: [1, 2, 4] } } } });
     assert.deepEqual(results.trials.map(({ trial, metrics }) => `${trial} ${metrics.replicas}`).toSorted(), [
       "0001 1",
-      "0002 1",
-      "0003 2",
-      "0004 2",
-      "0005 4",
-      "0006 4",
+      "0002 2",
+      "0003 4",
     ]);
     const placed = events.find(({ event }) => event.type === "run_placed")?.event;
-    assert.deepEqual(placed?.type === "run_placed" && placed.sizes.map(({ concurrency }) => concurrency), [4, 2, 1]);
+    assert.deepEqual(placed?.type === "run_placed" && placed.sizes.map(({ concurrency }) => concurrency), [3, 2, 1]);
   });
 });
