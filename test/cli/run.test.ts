@@ -49,10 +49,10 @@ function distmis(args: string[]): Command {
   return { child, mark, stdout: () => stdout, stderr: () => stderr, exit };
 }
 
-async function experimentFile(task: string, more = ""): Promise<string> {
+async function experimentFile(task: string, more = "", parameters = "epochs: 2000"): Promise<string> {
   const file = path.join(folder, `${task}.yaml`);
   const module = path.join(root, "test/fixtures/tasks", `${task}.mjs`);
-  await writeFile(file, `name: ${task}\ntrainer: { module: ${module}, parameters: { epochs: 2000 } }\n${more}`);
+  await writeFile(file, `name: ${task}\ntrainer: { module: ${module}, parameters: { ${parameters} } }\n${more}`);
   return file;
 }
 
@@ -67,6 +67,14 @@ describe("distmis", () => {
       [["run", "x.yaml", "--gpu", "2"], /^distmis: Unknown argument: gpu; did you mean --gpus\?$/m],
       [["run", "none.yaml"], /^distmis: none\.yaml: there is no such file\n$/],
       [["exp-parallel"], /^distmis: Missing required argument: config$/m],
+      [
+        ["data-parallel", "--config", path.join(root, "configs/distmis-exp-parallel.json"), "--dataset-dir", "d"],
+        /distmis-exp-parallel\.json: num_replicas: expected a whole number from 1 to 1024, found nothing\n$/,
+      ],
+      [
+        ["exp-parallel", "--config", path.join(root, "configs/distmis-data-parallel.json"), "--dataset-dir", "d"],
+        /num_replicas: expected 1, or the command data-parallel, found 4\n$/,
+      ],
     ];
     await Promise.all(
       cases.map(async ([args, expected]) => {
@@ -79,7 +87,11 @@ describe("distmis", () => {
   });
 
   it("explains every command", async () => {
+<<<<<<< HEAD
     const commands = ["run", "exp-parallel", "tfrecord", "predict", "evaluate", "export", "phantom", "doctor"];
+=======
+    const commands = ["run", "exp-parallel", "data-parallel", "tfrecord", "predict", "phantom", "doctor"];
+>>>>>>> 1b8fff4 (Docs: parallelism, and the exception that TensorFlow's server is; tests of data-parallel and of a replica's port)
     const help = distmis(["--help"]);
     assert.equal((await help.exit).code, 0);
     for (const name of commands) {
@@ -159,5 +171,27 @@ describe("distmis run", () => {
       15,
       () => markedProcesses(second.mark).join("\n"),
     );
+  });
+});
+
+describe("distmis data-parallel", () => {
+  it("says how many replicas a trial has, and stops with all of them at Ctrl-C", async () => {
+    const file = await experimentFile(
+      "replicas",
+      "resources: { replicas: 2 }\nsearch: { space: { trainer.parameters.n: { grid: [1, 2] } } }\n",
+      "epochs: 4, fault: { rank: 1, epoch: 3, kind: waits-for-stop }",
+    );
+    const command = distmis(["data-parallel", "--config", file, ...LOCAL]);
+    await waitFor(
+      () => /epoch 2\//.test(command.stderr()),
+      60,
+      () => command.stderr(),
+    );
+    process.kill(-Number(command.child.pid), "SIGINT");
+    assert.equal((await command.exit).code, 130, command.stderr());
+    assert.match(command.stderr(), /Z 2 trials x 2 replicas, 1 at once, each replica with 1 GPU and 1 CPU$/m);
+    assert.match(command.stderr(), /Z trial 0001 started with 2 replicas on .* GPU 0, 1: n=1$/m);
+    assert.match(command.stderr(), /Z trial 0001 epoch 3\/4 /);
+    assert.deepEqual(markedProcesses(command.mark), []);
   });
 });

@@ -47,6 +47,7 @@ describe("a trainer", { timeout: 60_000 }, () => {
         pid: trainer.child.pid,
         distmisVersion: JSON.parse(fs.readFileSync("package.json", "utf8")).version,
         nodeVersion: process.version,
+        collectivePort: 0,
       },
     });
     for (const attempt of [1, 2]) {
@@ -75,6 +76,20 @@ describe("a trainer", { timeout: 60_000 }, () => {
     assert.equal(trainer.logs.stderr, "trial t1 ends\n".repeat(2));
     trainer.input.end();
     assert.equal(await trainer.exited, "SIGKILL");
+  });
+
+  it("that is one of several tells a port, and its task the addresses of all", async (t) => {
+    const trainer = startTrainer({ DISTMIS_REPLICAS: "2" });
+    t.after(() => trainer.child.kill("SIGKILL"));
+    const ready = await trainer.next();
+    const port = ready.$case === "ready" ? ready.value.collectivePort : 0;
+    assert.ok(port > 0);
+    const addresses = ["10.0.0.1:40001", `127.0.0.1:${port}`];
+    trainer.send(assignment(fixture("joins.ts"), dir, { rank: 1, replicas: 2, addresses }));
+    const { reports, ended } = await trainer.untilEnded();
+    assert.deepEqual([reports[0]?.metrics, reports[0]?.workSeconds], [{ rank: 1, replicas: 2, addresses: 2 }, 0.25]);
+    // Held by the trainer for TensorFlow, and free at the moment in which that takes it.
+    assert.deepEqual(ended.metrics, { port, heldBefore: 1, heldAfter: 0 });
   });
 
   it("beats and can be stopped while its main thread is blocked", async (t) => {
