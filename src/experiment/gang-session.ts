@@ -112,20 +112,24 @@ export function openGangSession(cluster: Cluster, options: SessionOptions): Gang
     // Replicas of which one has failed are in unknown states: those of a collective operation, for example.
     const failed = outcomeName(value.outcome) === "failed";
     if (!value.clean || (failed && replicas > 1)) clean = false;
-    // A port that was taken is why the others failed, however late it is told.
-    if (failed && (trial.failure === null || value.errorCode === "PORT_TAKEN")) trial.failure = { rank, ended: value };
+    // A port that was taken is why the others failed or wait, however late it is told.
+    const portTaken = failed && value.errorCode === "PORT_TAKEN";
+    if (failed && (trial.failure === null || portTaken)) trial.failure = { rank, ended: value };
     const zero = trial.ends.get(0);
     if (trial.ends.size === replicas && zero !== undefined) {
       current = null;
       clearTimeout(trial.grace);
       trial.done.resolve({ type: "ended", ...(trial.failure ?? { rank: 0, ended: zero }) });
-    } else if (failed && trial.grace === undefined) {
+    } else if (portTaken) killFailed(trial);
+    else if (failed && trial.grace === undefined) {
       sendStop(trial.id, `rank ${rank} has failed`);
-      trial.grace = setTimeout(() => {
-        trial.killed = true;
-        gang.kill();
-      }, options.stopGraceSeconds * 1000);
+      trial.grace = setTimeout(killFailed, options.stopGraceSeconds * 1000, trial);
     }
+  };
+
+  const killFailed = (trial: CurrentTrial): void => {
+    trial.killed = true;
+    gang.kill();
   };
 
   const sendStop = (trialId: string, reason: string): void => {
