@@ -62,7 +62,11 @@ export async function planPlacement(
         gpus > 0
           ? "on a Ray that distmis starts, --gpus N declares N GPUs, real or logical; --set resources.gpus_per_replica=0 does without"
           : "ask for less in the experiment's resources";
-      throw new DistmisError("PLACEMENT_REFUSED", `the cluster can't hold one trial, ${asked}: ${missing}; ${hint}`);
+      const fewer = wanted > 1 ? ", --set resources.replicas=N asks for fewer replicas" : "";
+      throw new DistmisError(
+        "PLACEMENT_REFUSED",
+        `the cluster can't hold one trial, ${asked}: ${missing}; ${hint}${fewer}`,
+      );
     }
     held.set(replicas, gangsInTotal);
   }
