@@ -286,7 +286,12 @@ class Gang:
             ray.kill(replica.actor)
         await self._in_thread(remove_placement_group, self._group)
         # Ray accounts for a lost node until it has noticed.
-        deadline = time.monotonic() + (0 if any(replica.lost for replica in self.replicas) else _RELEASE_SECONDS)
-        group_id = self._group.id.hex()
-        while placed and time.monotonic() < deadline and await self._in_thread(holds_bundles, group_id):
+        if placed and not any(replica.lost for replica in self.replicas):
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._released(self._group), _RELEASE_SECONDS)
+
+    async def _released(self, group: PlacementGroup) -> None:
+        """Returns when Ray has the resources back and the actors, killed before, have died; either may come first."""
+        while await self._in_thread(holds_bundles, group.id.hex()):
             await asyncio.sleep(0.02)
+        await asyncio.gather(*(replica.death() for replica in self.replicas))

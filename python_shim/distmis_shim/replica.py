@@ -1,6 +1,7 @@
 """The shim's side of one worker: its actor, and what waits to be written to its trainer."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -89,6 +90,13 @@ class Replica:
             except asyncio.TimeoutError:
                 missed += 1
         return f"it has not answered for {_PINGS * _PING_SECONDS:g} s"
+
+    async def death(self) -> None:
+        """Returns when the worker, which was killed, has died."""
+        with contextlib.suppress(RayError):
+            while True:
+                await self._ping()
+                await asyncio.sleep(0.02)
 
     async def _ping(self) -> None:
         await self.actor.ping.remote()

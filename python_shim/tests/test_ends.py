@@ -117,7 +117,7 @@ async def test_a_lost_actor_takes_its_trainer_along(local):
 
 
 async def test_an_actor_that_hangs_is_given_up(local):
-    async with RunningGang(local.stub, gang(2), trainer("ends", "stays")) as running:
+    async with RunningGang(local.stub, gang(2), trainer("echo")) as running:
         workers = await running.placed()
         began = time.monotonic()
         os.kill(workers[1].actor_pid, signal.SIGSTOP)
