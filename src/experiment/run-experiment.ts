@@ -75,10 +75,7 @@ async function execute(
     if (!folder.state.finished) await work(folder, connect, experiment, options, emit);
     const ranked = resultsOf(folder, experiment);
     const { model, problem } = await leaveModel(ranked, experiment);
-    if (problem !== null) {
-      const time = new Date().toISOString();
-      await emit({ type: "log", time, trial: null, stream: "distmis", text: problem });
-    }
+    if (problem !== null) await emit(remark(problem));
     const results = { ...ranked, model };
     await emit({
       type: "run_ended",

@@ -87,11 +87,17 @@ describe("distmis", () => {
   });
 
   it("explains every command", async () => {
-<<<<<<< HEAD
-    const commands = ["run", "exp-parallel", "tfrecord", "predict", "evaluate", "export", "phantom", "doctor"];
-=======
-    const commands = ["run", "exp-parallel", "data-parallel", "tfrecord", "predict", "phantom", "doctor"];
->>>>>>> 1b8fff4 (Docs: parallelism, and the exception that TensorFlow's server is; tests of data-parallel and of a replica's port)
+    const commands = [
+      "run",
+      "exp-parallel",
+      "data-parallel",
+      "tfrecord",
+      "predict",
+      "evaluate",
+      "export",
+      "phantom",
+      "doctor",
+    ];
     const help = distmis(["--help"]);
     assert.equal((await help.exit).code, 0);
     for (const name of commands) {
