@@ -54,6 +54,7 @@ async function train(config: TrialConfig): Promise<TrialSummary> {
     dir: folder,
     rank: 0,
     replicas: 1,
+    addresses: [],
     threads: 2,
     shared: new Map(),
     stopRequested: () => false,
