@@ -35,12 +35,16 @@ interface Seen {
   actor: number;
 }
 
-type Input = Pick<ExperimentInput, "resources" | "search" | "failure"> & { epochs?: number; fault?: Fault };
+type Input = Pick<ExperimentInput, "resources" | "search" | "failure"> & {
+  task?: string;
+  epochs?: number;
+  fault?: Fault;
+};
 
 let count = 0;
-function start({ epochs = 3, fault, ...more }: Input, options: Partial<RunOptions> = {}) {
+function start({ task = "replicas.mjs", epochs = 3, fault, ...more }: Input, options: Partial<RunOptions> = {}) {
   const name = `run-${++count}`;
-  const module = path.join(import.meta.dirname, "../fixtures/tasks/replicas.mjs");
+  const module = path.join(import.meta.dirname, "../fixtures/tasks", task);
   const experiment = defineExperiment({ name, trainer: { module, parameters: { epochs, fault } }, ...more });
   return runExperiment(cluster, experiment, { runDir: path.join(folder, name), ...options });
 }
@@ -204,5 +208,32 @@ describe("a gang on Ray", () => {
     ]);
     const placed = events.find(({ event }) => event.type === "run_placed")?.event;
     assert.deepEqual(placed?.type === "run_placed" && placed.sizes.map(({ concurrency }) => concurrency), [3, 2, 1]);
+  });
+});
+
+describe("TensorFlow's cluster over a gang", () => {
+  it("is joined anew at a taken port and after a loss, and stays from trial to trial", async () => {
+    const { results, events } = await run({
+      task: "all-reduce.ts",
+      resources: { replicas: 2, max_concurrent_trials: 1 },
+      search: { space: { "trainer.parameters.fault": { grid: ["port", "none", "crash"] } } },
+      // A port that was taken is no failure.
+      failure: { max_failures: 1 },
+    });
+    const trials = results.trials.toSorted((a, b) => (a.trial < b.trial ? -1 : 1));
+    assert.deepEqual(
+      trials.map(({ trial, state, attempts }) => `${trial} ${state} ${attempts}`),
+      ["0001 completed 2", "0002 completed 1", "0003 completed 2"],
+    );
+    const reported = events.flatMap(({ event }) => (event.type === "epoch" ? [event] : []));
+    assert.ok(reported.length >= 9 && reported.every(({ metrics }) => metrics.val_dice === 1 + 2));
+    const process = (trial: string, attempt: number) =>
+      reported.find((epoch) => epoch.trial === trial && epoch.attempt === attempt)?.metrics.pid;
+    assert.equal(process("0001", 2), process("0002", 1));
+    assert.equal(process("0002", 1), process("0003", 1));
+    assert.notEqual(process("0003", 1), process("0003", 2));
+    const [port, loss] = events.flatMap(({ event }) => (event.type === "trial_retried" ? [event.error] : []));
+    assert.match(port ?? "", /replica 1 can't listen .* in use/);
+    assert.match(loss ?? "", /rank 1 .* was killed by signal 9/);
   });
 });
