@@ -23,12 +23,19 @@ export function withPreset({ preset, ...named }: AugmentationConfig): Augmentati
  * The volume as epoch `epoch` sees it: crop, rotation and scaling, flips, then noise, intensity, gamma. What happens
  * follows from seed, epoch and the volume's index alone. The given volume stays as it is; where nothing happens to
  * its image or its label, the result shares that array with it.
+ * @param room where what is changed goes, arrays of the result's size that nothing else uses; default: arrays of its own
  */
-export function augment(volume: Volume, config: AugmentationConfig, seed: number, epoch: number): Volume {
+export function augment(
+  volume: Volume,
+  config: AugmentationConfig,
+  seed: number,
+  epoch: number,
+  room?: Pick<Volume, "image" | "label">,
+): Volume {
   const random = volumeRandom(seed, epoch, volume.index);
   const [x, y, z, channels] = volume.imageShape;
   const geometry = drawGeometry({ label: volume.label, shape: [x, y, z] }, config, random);
-  const { image, label } = geometry ? resample(volume, geometry) : volume;
+  const { image, label } = geometry ? resample(volume, geometry, room) : volume;
   const result: Volume = {
     image,
     label,
@@ -36,7 +43,10 @@ export function augment(volume: Volume, config: AugmentationConfig, seed: number
     index: volume.index,
   };
   const change = (transform: () => void): void => {
-    if (result.image === volume.image) result.image = volume.image.slice();
+    if (result.image === volume.image) {
+      room?.image.set(volume.image);
+      result.image = room?.image ?? volume.image.slice();
+    }
     transform();
   };
   const { gaussian_noise: noise, intensity, gamma } = config;

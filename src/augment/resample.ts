@@ -7,11 +7,12 @@ type Arrays = Pick<Volume, "image" | "label">;
 /**
  * The image (X, Y, Z, C) by trilinear interpolation, the label (X, Y, Z) by its nearest voxel. Places outside of the
  * volume take the value of the nearest voxel inside, in image and label alike: no edge that no scanner has made.
+ * @param room where the result goes, of its size; default: arrays of its own
  */
-export function resample(volume: Volume, geometry: Geometry): Arrays {
+export function resample(volume: Volume, geometry: Geometry, room?: Arrays): Arrays {
   const [x, y, z] = geometry.shape;
   const channels = volume.imageShape[3];
-  const result = { image: new Float32Array(x * y * z * channels), label: new Float32Array(x * y * z) };
+  const result = room ?? { image: new Float32Array(x * y * z * channels), label: new Float32Array(x * y * z) };
   if (isCopy(volume, geometry)) copy(volume, geometry, result);
   else interpolate(volume, geometry, result);
   return result;

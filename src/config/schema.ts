@@ -13,7 +13,7 @@ export const dataSchema = z.strictObject({
     .number()
     .min(0)
     .default(4)
-    .describe("Memory a trainer may keep decoded volumes in; a split that does not fit is read anew each epoch."),
+    .describe("Memory a trainer may keep decoded volumes in; those that do not fit are read anew each epoch."),
 });
 
 export const modelSchema = z.strictObject({

@@ -1,4 +1,11 @@
 /** What networks are fed: preprocessing and its inverse, TFRecords and their info.json. */
+export {
+  createTfrecord,
+  decodeExample,
+  encodeExample,
+  type Tensor,
+  unwritable,
+} from "../tfrecord/index.ts";
 export { parseAxisCodes } from "./axis-codes.ts";
 export {
   channelsOf,
@@ -33,7 +40,6 @@ export {
   preprocessImage,
   preprocessLabel,
 } from "./preprocess.ts";
-export { readSplit, type Volume } from "./read-split.ts";
 export {
   classValues,
   DISTMIS_CUT,
@@ -56,6 +62,5 @@ export {
   shardOf,
   shuffled,
 } from "./split.ts";
-export { decodeExample, encodeExample, type Tensor } from "./tensor-example.ts";
-export { createTfrecord, unwritable } from "./tfrecord.ts";
 export { channelsFirst, channelsLast } from "./transpose.ts";
+export type { Volume } from "./volume.ts";

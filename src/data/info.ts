@@ -96,7 +96,7 @@ const ownSchema = z.object({
   repaired: repairedSchema.default({ nonfinite: 0, labels: 0 }),
   /** In the order of dataset.json. */
   skipped: z.array(skippedSchema).default([]),
-  /** In the order in which readSplit yields them: file by file. */
+  /** By position in the split: file by file. */
   samples: z.object({ train: z.array(sampleSchema), valid: z.array(sampleSchema), test: z.array(sampleSchema) }),
   /** Size of every shard in bytes. */
   files: z.record(z.string(), count),

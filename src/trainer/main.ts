@@ -5,7 +5,7 @@
  */
 import fs from "node:fs";
 import type { Assignment } from "../generated/distmis/v1/trainer.ts";
-import { collectGarbage } from "./collect-garbage.ts";
+import { collectGarbageIfMuch } from "./collect-garbage.ts";
 import { holdPort } from "./collective-port.ts";
 import { startControl } from "./control.ts";
 import { runTrial, trialFailed } from "./run-trial.ts";
@@ -59,7 +59,7 @@ async function work(assignment: Assignment, sequence: number): Promise<void> {
   current = null;
   await control.send({ $case: "ended", value: ended });
   // After the end is told: nobody waits.
-  if (current === null) collectGarbage();
+  if (current === null) collectGarbageIfMuch();
 }
 
 // Nobody knows what state such an error leaves behind: the trial is told as failed, and the process ends. Rejections

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { readInfo, readSplit, type Split, type Volume } from "../../src/data/index.ts";
-import { decodeExample, encodeExample } from "../../src/data/tensor-example.ts";
+import { readInfo, type Split, type Volume } from "../../src/data/index.ts";
 import { Example } from "../../src/generated/tensorflow/example.ts";
 import { writeTfrecords } from "../../src/prepare/index.ts";
+import { decodeExample, encodeExample } from "../../src/tfrecord/index.ts";
+import { readSplit } from "../support/read-split.ts";
 import { failure, noise, python, tempDir, tinyDataset } from "./helpers.ts";
 
 /** DistMIS's way to read a data set, and to write one. Prints the samples as lists. */

@@ -1,9 +1,10 @@
 /** Data sets of a few volumes, written with many options. */
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { type OwnInfo, readSplit, type Split, type Volume } from "../../src/data/index.ts";
+import type { OwnInfo, Split, Volume } from "../../src/data/index.ts";
 import { type WriteTfrecordsOptions, writeTfrecords } from "../../src/prepare/index.ts";
 import { type TinyOptions, tempDir, tinyDataset } from "../data/helpers.ts";
+import { readSplit } from "../support/read-split.ts";
 
 /** All volumes of a split. */
 export async function all(dir: string, split: Split): Promise<Volume[]> {

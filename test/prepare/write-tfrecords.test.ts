@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { readInfo, readSplit } from "../../src/data/index.ts";
+import { readInfo } from "../../src/data/index.ts";
 import { infoSchema } from "../../src/data/info.ts";
 import { assignSplits, splitCounts } from "../../src/data/split.ts";
 import { writeNifti } from "../../src/nifti/index.ts";
 import { readMsdDataset, writeTfrecords } from "../../src/prepare/index.ts";
 import { AFFINE, failure, noise, tempDir, tinyDataset } from "../data/helpers.ts";
+import { readSplit } from "../support/read-split.ts";
 
 describe("splitCounts", () => {
   it("rounds train and valid down, as DistMIS, and leaves no wanted split empty", () => {

@@ -4,15 +4,16 @@ import path from "node:path";
 import { stringify } from "csv-stringify/sync";
 import writeFileAtomic from "write-file-atomic";
 import { z } from "zod";
-import { outputsOf, readInfo, type SampleInfo } from "../../data/index.ts";
+import { outputsOf, type SampleInfo } from "../../data/index.ts";
 import { DistmisError } from "../../errors/index.ts";
 import { type Ensemble, ensemble, loadModel, predictFile } from "../../inference/index.ts";
 import { evaluationStep } from "../../model/index.ts";
+import { type Feed, inOrder } from "../../pipeline/index.ts";
 import { classMetrics, evaluate } from "../evaluation.ts";
 import type { Task, TrialContext, TrialResult } from "../task.ts";
 import { tensorLeftovers } from "../tensor-leftovers.ts";
+import { openTrialData } from "../trial-data.ts";
 import { trialTensorFlow } from "../trial-tensorflow.ts";
-import { openVolumes } from "../volumes.ts";
 
 export const evaluationInputSchema = z.strictObject({
   /** Absolute path of a checkpoint. */
@@ -25,26 +26,26 @@ export type EvaluationInput = z.input<typeof evaluationInputSchema>;
 
 async function run(trial: TrialContext): Promise<TrialResult> {
   const input = evaluationInputSchema.parse(trial.taskInput);
-  const { data, train } = trial.config;
-  if (!data) throw new DistmisError("CONFIG_INVALID", "data.dir is missing: name the folder of TFRecords");
-  const info = await readInfo(data.dir);
+  const { dir, info, volumes } = await openTrialData(trial);
   const runtime = trialTensorFlow(trial);
   const model = await loadModel(runtime, input.checkpoint);
   const step = evaluationStep(runtime, model.network, model.facts.train);
+  let feed: Feed | undefined;
   try {
     const outputs = outputsOf(info);
     if (model.network.outputs !== outputs) {
       throw new DistmisError(
         "DATA_INVALID",
-        `${input.checkpoint}: a model of ${outputsInWords(model.network.outputs)}, but the labels of ${data.dir} are of ` +
+        `${input.checkpoint}: a model of ${outputsInWords(model.network.outputs)}, but the labels of ${dir} are of ` +
           `${outputsInWords(outputs)}: evaluate it on data written as those that it was trained on`,
       );
     }
-    const source = await openVolumes(data.dir, info, input.split, trial.shared, data.cache_gigabytes * 2 ** 30);
-    if (source.size === 0) throw new DistmisError("DATA_INVALID", `${data.dir}: the ${input.split} split is empty`);
-    const result = await evaluate(runtime.tf, step, model, source, train.batch_size_per_replica, () =>
-      trial.stopRequested(),
-    );
+    const index = await volumes.index(input.split);
+    const size = index.records.length;
+    if (size === 0) throw new DistmisError("DATA_INVALID", `${dir}: the ${input.split} split is empty`);
+    const batchSize = trial.config.train.batch_size_per_replica;
+    feed = volumes.feed([{ index, order: inOrder(size), batchSize, augmentation: null }]);
+    const result = await evaluate(runtime.tf, step, model, feed.phase(), () => trial.stopRequested());
     if (result === null) return { stopped: true, metrics: {} };
     const metrics = {
       dice: result.dice,
@@ -63,6 +64,7 @@ async function run(trial: TrialContext): Promise<TrialResult> {
     );
     return { stopped: written === null, metrics: { ...metrics, ...written } };
   } finally {
+    await feed?.close();
     step.dispose();
     model.dispose();
   }

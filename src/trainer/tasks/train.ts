@@ -1,9 +1,9 @@
 /** The task "train": a 3D U-Net on the TFRecords of a data set, from the beginning or from the trial's last checkpoint. */
 import path from "node:path";
 import { z } from "zod";
-import { augmentedSource, trainingShape } from "../../augment/index.ts";
-import type { TrialConfig } from "../../config/index.ts";
-import { outputsOf, readInfo } from "../../data/index.ts";
+import { trainingShape, withPreset } from "../../augment/index.ts";
+import type { TrainConfig, TrialConfig } from "../../config/index.ts";
+import { outputsOf } from "../../data/index.ts";
 import { DistmisError, messageOf } from "../../errors/index.ts";
 import {
   evaluationStep,
@@ -15,14 +15,16 @@ import {
   trainingStep,
   unet,
 } from "../../model/index.ts";
+import { type Feed, inOrder, type Phase, type SplitIndex, shuffled } from "../../pipeline/index.ts";
 import { flatten, type TensorFlow } from "../../tensorflow/index.ts";
 import { batchTensors, classMetrics, type Evaluation, evaluate } from "../evaluation.ts";
 import { aboutTrial, BEST_CHECKPOINT, LAST_CHECKPOINT, type Progress, saveEpoch } from "../save.ts";
 import { NO_STANDING, patienceIsSpent } from "../standing.ts";
 import type { Task, TrialContext, TrialResult } from "../task.ts";
 import { tensorLeftovers } from "../tensor-leftovers.ts";
+import { openTrialData } from "../trial-data.ts";
 import { trialTensorFlow } from "../trial-tensorflow.ts";
-import { batches, openVolumes, type VolumeSource } from "../volumes.ts";
+import { waitedInWords } from "../waited.ts";
 
 const inputSchema = z.object({
   /** What the best checkpoint is best in; missing for a lone trial. */
@@ -30,20 +32,16 @@ const inputSchema = z.object({
   mode: z.enum(["max", "min"]).default("max"),
 });
 
-const GIBI = 2 ** 30;
-
 async function run(trial: TrialContext): Promise<TrialResult> {
   const { config } = trial;
   const { train } = config;
   const goal = inputSchema.parse(trial.taskInput ?? {});
-  if (!config.data) throw new DistmisError("CONFIG_INVALID", "data.dir is missing: name the folder of TFRecords");
-  const info = await readInfo(config.data.dir);
-  const budget = config.data.cache_gigabytes * GIBI;
-  const open = (split: "train" | "valid") => openVolumes(config.data?.dir ?? "", info, split, trial.shared, budget);
-  const [plain, validation] = [await open("train"), await open("valid")];
-  const training = augmentedSource(plain, config.train.augmentation, config.train.batch_size_per_replica);
-  if (training.size === 0) throw new DistmisError("DATA_INVALID", `${config.data.dir}: the training split is empty`);
-  const channels = await checkShape(training, config);
+  const { dir, info, volumes } = await openTrialData(trial);
+  const [training, validation] = [await volumes.index("train"), await volumes.index("valid")];
+  const sizes = { train: training.records.length, valid: validation.records.length };
+  if (sizes.train === 0) throw new DistmisError("DATA_INVALID", `${dir}: the training split is empty`);
+  const channels = checkShape(training, config);
+  volumes.prepare(train.batch_size_per_replica);
 
   const runtime = trialTensorFlow(trial);
   const network = unet(runtime, config.model, channels, outputsOf(info), train.memory, train.precision);
@@ -53,29 +51,28 @@ async function run(trial: TrialContext): Promise<TrialResult> {
   };
   const about = await aboutTrial(trial, goal, info, channels, runtime.version);
   const progress = await begin(trial, runtime, network);
+  const feed = volumes.feed(plan(training, validation, train, progress.epoch));
   const ended = () => progress.epoch >= train.epochs || patienceIsSpent(progress.standing, progress.epoch, train);
   try {
     while (!ended()) {
       const start = performance.now();
-      const trained = await trainEpoch(trial, runtime, steps.train, training, progress);
+      const trained = await trainEpoch(trial, runtime, steps.train, feed, sizes.train, progress);
       if (trained === null) return { stopped: true, metrics: {} };
       const stop = () => trial.stopRequested();
       const validated =
-        validation.size === 0
-          ? undefined
-          : await evaluate(runtime.tf, steps.evaluate, progress.state, validation, train.batch_size_per_replica, stop);
+        sizes.valid === 0 ? undefined : await evaluate(runtime.tf, steps.evaluate, progress.state, feed.phase(), stop);
       if (validated === null) return { stopped: true, metrics: {} };
       progress.epoch++;
       const metrics = epochMetrics(trained, validated);
       await saveEpoch(trial.dir, network, progress, metrics, about);
       const seconds = (performance.now() - start) / 1000;
-      const volumes = training.size + validation.size;
+      console.log(waitedInWords(progress.epoch, feed.takeWaited(), seconds));
       await trial.report({
         epoch: progress.epoch,
         epochs: train.epochs,
         metrics,
         seconds,
-        volumesPerSecond: volumes / seconds,
+        volumesPerSecond: (sizes.train + sizes.valid) / seconds,
         // The best one stays as it is until a better one takes its place; the last one is overwritten at each epoch.
         checkpoint: progress.standing.best?.epoch === progress.epoch ? BEST_CHECKPOINT : LAST_CHECKPOINT,
       });
@@ -92,26 +89,35 @@ async function run(trial: TrialContext): Promise<TrialResult> {
     runtime.tf.dispose(flatten(progress.state));
     steps.train.dispose();
     steps.evaluate.dispose();
-    await training.close();
+    await feed.close();
+  }
+}
+
+/** Training and validation in turn, from the epoch after `reached` on. */
+function* plan(training: SplitIndex, validation: SplitIndex, train: TrainConfig, reached: number): Generator<Phase> {
+  const { seed, batch_size_per_replica: batchSize } = train;
+  const config = train.augmentation && withPreset(train.augmentation);
+  for (let epoch = reached + 1; epoch <= train.epochs; epoch++) {
+    const augmentation = config ? { config, seed, epoch } : null;
+    yield { index: training, order: shuffled(training.records.length, seed, epoch), batchSize, augmentation };
+    const { length } = validation.records;
+    if (length > 0) yield { index: validation, order: inOrder(length), batchSize, augmentation: null };
   }
 }
 
 /** Channels of the images, after a check that the network can halve them. */
-async function checkShape(source: VolumeSource, config: TrialConfig): Promise<number> {
-  for await (const volume of source.inOrder()) {
-    const [x, y, z, channels] = trainingShape(volume.imageShape, config.train.augmentation);
-    const divisor = 2 ** config.model.depth;
-    if ([x, y, z].every((side) => side % divisor === 0)) return channels;
-    throw new DistmisError(
-      "CONFIG_INVALID",
-      `model.depth: ${config.model.depth} needs sides divisible by ${divisor}, but ` +
-        (config.train.augmentation?.crop
-          ? `train.augmentation.crop.shape is ${x} x ${y} x ${z}: choose other sides or a smaller depth`
-          : `the volumes of ${config.data?.dir} are ${x} x ${y} x ${z}: ` +
-            `write them with \`distmis tfrecord --reshape auto --divisor ${divisor}\`, or choose a smaller depth`),
-    );
-  }
-  return 0;
+function checkShape({ shape }: SplitIndex, config: TrialConfig): number {
+  const [x, y, z, channels] = trainingShape(shape, config.train.augmentation);
+  const divisor = 2 ** config.model.depth;
+  if ([x, y, z].every((side) => side % divisor === 0)) return channels;
+  throw new DistmisError(
+    "CONFIG_INVALID",
+    `model.depth: ${config.model.depth} needs sides divisible by ${divisor}, but ` +
+      (config.train.augmentation?.crop
+        ? `train.augmentation.crop.shape is ${x} x ${y} x ${z}: choose other sides or a smaller depth`
+        : `the volumes of ${config.data?.dir} are ${x} x ${y} x ${z}: ` +
+          `write them with \`distmis tfrecord --reshape auto --divisor ${divisor}\`, or choose a smaller depth`),
+  );
 }
 
 /** From the last checkpoint that can be read, else from the seed. */
@@ -157,15 +163,16 @@ async function trainEpoch(
   trial: TrialContext,
   runtime: TensorFlow,
   step: ReturnType<typeof trainingStep>,
-  source: VolumeSource,
+  feed: Feed,
+  size: number,
   progress: Progress,
 ): Promise<Trained | null> {
   const { tf } = runtime;
   const { train } = trial.config;
   const epoch = progress.epoch + 1;
-  const totalSteps = train.epochs * Math.ceil(source.size / train.batch_size_per_replica);
+  const totalSteps = train.epochs * Math.ceil(size / train.batch_size_per_replica);
   const sums = { loss: 0, dice: 0 };
-  for await (const volumes of batches(source.shuffled(train.seed, epoch), train.batch_size_per_replica)) {
+  for await (const volumes of feed.phase()) {
     if (trial.stopRequested()) return null;
     const batch = batchTensors(tf, volumes);
     const rate = learningRateAt(train, progress.step, totalSteps);
@@ -180,6 +187,7 @@ async function trainEpoch(
     });
     const [loss, dice] = [result.loss.dataSync()[0] as number, result.dice.dataSync()[0] as number];
     tf.dispose([...flatten(progress.state), ...flatten(batch), learningRate, count, seed, result.loss, result.dice]);
+    volumes.release();
     progress.state = result.state;
     progress.step++;
     if (!Number.isFinite(loss)) {
@@ -189,10 +197,10 @@ async function trainEpoch(
       );
     }
     if (train.debug) console.log(`epoch ${epoch} step ${progress.step} loss ${loss.toFixed(6)} learning rate ${rate}`);
-    sums.loss += loss * volumes.length;
-    sums.dice += dice * volumes.length;
+    sums.loss += loss * volumes.indices.length;
+    sums.dice += dice * volumes.indices.length;
   }
-  return { loss: sums.loss / source.size, dice: sums.dice / source.size };
+  return { loss: sums.loss / size, dice: sums.dice / size };
 }
 
 function epochMetrics({ loss, dice }: Trained, validation: Evaluation | undefined): Record<string, number> {

@@ -14,6 +14,8 @@ import evaluateTask from "../../../src/trainer/tasks/evaluate.ts";
 import trainTask from "../../../src/trainer/tasks/train.ts";
 
 let dir = "";
+/** Of one warm trainer. */
+const shared = new Map<string, unknown>();
 const dataset = () => path.join(dir, "tfrecords");
 
 before(async () => {
@@ -51,7 +53,7 @@ function trialIn(name: string, config: Config, options: { stopAfter?: number; in
     replicas: 1,
     addresses: [],
     threads: 2,
-    shared: new Map(),
+    shared,
     stopRequested: () => reports.length >= (options.stopAfter ?? Number.POSITIVE_INFINITY),
     report: async (report) => {
       reports.push(report);
@@ -237,14 +239,32 @@ test("a damaged last checkpoint is said and the best one is taken", async () => 
   assert.ok((again.reports[0]?.epoch ?? 1) > 1, "not from the beginning");
 });
 
-test("volumes beyond the memory budget are read anew each epoch, all of them once", async () => {
-  const { trial, reports } = trialIn(
-    "streamed",
-    trialConfig({ epochs: 2, batch_size_per_replica: 4 }, { norm: "group" }, { cache_gigabytes: 0 }),
-  );
-  await trainTask.run(trial);
-  assert.equal(reports.length, 2);
-  assert.equal(trainTask.leftovers?.(), null);
+test("volumes beyond the memory budget are read anew each epoch, and the training is the same to the last bit", async () => {
+  const found = [];
+  for (const cache_gigabytes of [0, 3e-5, 1]) {
+    const config = trialConfig({ epochs: 2, batch_size_per_replica: 4 }, { norm: "group" }, { cache_gigabytes });
+    const { trial, reports } = trialIn(`kept-${cache_gigabytes}`, config);
+    await trainTask.run(trial);
+    assert.equal(trainTask.leftovers?.(), null);
+    found.push(metricsOf(reports));
+  }
+  assert.equal(found[0]?.length, 2);
+  assert.deepEqual(found[1], found[0]);
+  assert.deepEqual(found[2], found[0]);
+});
+
+test("the log says of each epoch how long it has waited for data", async (t) => {
+  const log = t.mock.method(console, "log", () => {});
+  await trainTask.run(trialIn("logged", trialConfig({ epochs: 2 })).trial);
+  const lines = log.mock.calls.map(({ arguments: [line] }) => String(line));
+  log.mock.restore();
+  for (const [at, line] of lines.entries()) {
+    const [, epoch, waited, all] =
+      /^epoch (\d): waited (\d+\.\d{3}) s of (\d+\.\d{3}) s for data \(\d+\.\d %\)/.exec(line) ?? [];
+    assert.equal(epoch, String(at + 1));
+    assert.ok(Number(waited) <= Number(all), line);
+  }
+  assert.equal(lines.length, 2);
 });
 
 test("sides that the network can't halve are refused before training, with what to do", async () => {

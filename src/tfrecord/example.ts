@@ -12,6 +12,13 @@ export interface Tensor {
   data: Float32Array;
 }
 
+/** As it lies in an Example. */
+export interface TensorBytes {
+  shape: number[];
+  /** Float32 values, row-major; at any address. */
+  content: Uint8Array;
+}
+
 const LENGTH_DELIMITED = 2;
 const field = (number: number): number => (number << 3) | LENGTH_DELIMITED;
 
@@ -51,10 +58,10 @@ export function total(pieces: readonly Uint8Array[]): number {
 }
 
 /**
- * Reads the named float32 tensors of an Example. Data are views of `bytes` where alignment allows, else copies.
+ * Finds the named float32 tensors of an Example. Their contents are views of `bytes`.
  * @throws Error saying what is wrong: malformed, a feature missing, another type, sizes that disagree.
  */
-export function decodeExample<Name extends string>(bytes: Uint8Array, names: readonly Name[]): Record<Name, Tensor> {
+export function tensorsIn<Name extends string>(bytes: Uint8Array, names: readonly Name[]): Record<Name, TensorBytes> {
   const found = new Map<string, Uint8Array>();
   eachMessage(bytes, 1, (features) => {
     eachMessage(features, 1, (entry) => {
@@ -64,7 +71,7 @@ export function decodeExample<Name extends string>(bytes: Uint8Array, names: rea
       if (value !== undefined) found.set(name, value);
     });
   });
-  const tensors: Partial<Record<Name, Tensor>> = {};
+  const tensors: Partial<Record<Name, TensorBytes>> = {};
   for (const name of names) {
     const value = found.get(name);
     if (value === undefined) {
@@ -78,10 +85,10 @@ export function decodeExample<Name extends string>(bytes: Uint8Array, names: rea
 }
 
 function complete<Name extends string>(
-  partial: Partial<Record<Name, Tensor>>,
+  partial: Partial<Record<Name, TensorBytes>>,
   names: readonly Name[],
-): Record<Name, Tensor> {
-  const has = (record: Partial<Record<Name, Tensor>>): record is Record<Name, Tensor> =>
+): Record<Name, TensorBytes> {
+  const has = (record: Partial<Record<Name, TensorBytes>>): record is Record<Name, TensorBytes> =>
     names.every((name) => name in record);
   if (!has(partial)) throw new Error("a tensor is missing");
   return partial;
@@ -107,7 +114,7 @@ function only(bytes: Uint8Array | undefined, number: number): Uint8Array | undef
   return found;
 }
 
-function decodeTensor(bytes: Uint8Array, name: string): Tensor {
+function decodeTensor(bytes: Uint8Array, name: string): TensorBytes {
   const reader = new BinaryReader(bytes);
   let dtype: number = DataType.DT_INVALID;
   let shape: number[] = [];
@@ -127,6 +134,18 @@ function decodeTensor(bytes: Uint8Array, name: string): Tensor {
       `tensor "${name}" of shape [${shape.join(", ")}] holds ${content.length} bytes, expected ${bytesNeeded}`,
     );
   }
-  const aligned = content.byteOffset % 4 === 0 ? content : Uint8Array.from(content);
-  return { shape, data: new Float32Array(aligned.buffer, aligned.byteOffset, aligned.length / 4) };
+  return { shape, content };
+}
+
+/** The values of a tensor: a view where its address allows, else a copy. */
+export function floatsOf({ content }: TensorBytes): Float32Array {
+  const { buffer, byteOffset, length } = content.byteOffset % 4 === 0 ? content : new Uint8Array(content);
+  return new Float32Array(buffer, byteOffset, length / 4);
+}
+
+/** {@link tensorsIn} with their values. */
+export function decodeExample<Name extends string>(bytes: Uint8Array, names: readonly Name[]): Record<Name, Tensor> {
+  const tensors = tensorsIn(bytes, names);
+  const values = names.map((name) => [name, { shape: tensors[name].shape, data: floatsOf(tensors[name]) }]);
+  return Object.fromEntries(values) as Record<Name, Tensor>;
 }
