@@ -26,6 +26,7 @@ try {
     dir,
     rank: 0,
     replicas: 1,
+    addresses: [],
     threads: Number(process.env.DISTMIS_CPUS),
     shared: new Map(),
     stopRequested: () => false,
