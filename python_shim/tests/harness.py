@@ -51,9 +51,9 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def only_child(pid: int) -> int:
-    [child] = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(child)
+def oldest_child(pid: int) -> int:
+    # The kernel lists them by age; orphans that a subreaper has adopted come after the one that it forked.
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
 def resident_bytes(pid: int) -> int:
@@ -88,8 +88,8 @@ class Shim:
     def processes(self) -> dict[str, int]:
         """Those that distmis_shim.guard tells of, when they all are there."""
         front = self.process.pid
-        guard = only_child(front)
-        return {"front": front, "guard": guard, "shim": only_child(guard)}
+        guard = oldest_child(front)
+        return {"front": front, "guard": guard, "shim": oldest_child(guard)}
 
     async def answer(self) -> dict:
         line = await asyncio.to_thread(self.process.stdout.readline)
