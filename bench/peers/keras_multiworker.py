@@ -1,0 +1,101 @@
+"""Keras 3 under MultiWorkerMirroredStrategy as the peer of the data-parallel benchmark: the worker that TF_CONFIG names.
+
+The training loop is a custom one: fit and train_on_batch of Keras 3.15 fail under this strategy, where they reduce the loss, a
+scalar, along axis 0.
+"""
+
+import hashlib
+import json
+import os
+import resource
+import sys
+import time
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+
+import keras
+import numpy as np
+
+import tensorflow as tf
+
+case = json.loads(sys.argv[1])
+rank = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
+processes, shape, batch = case["processes"], case["shape"], case["batch"]
+tf.config.threading.set_intra_op_parallelism_threads(case["threads"])
+tf.config.threading.set_inter_op_parallelism_threads(case["threads"])
+if processes > 1:
+    ring = tf.distribute.experimental.CommunicationImplementation.RING
+    strategy = tf.distribute.MultiWorkerMirroredStrategy(
+        communication_options=tf.distribute.experimental.CommunicationOptions(implementation=ring)
+    )
+else:
+    strategy = tf.distribute.get_strategy()
+
+
+def block(x, filters):
+    for _ in range(2):
+        x = keras.layers.Conv3D(filters, 3, padding="same", use_bias=False)(x)
+        x = keras.layers.BatchNormalization(momentum=0.9)(x)
+        x = keras.layers.Activation("relu")(x)
+    return x
+
+
+def dice_loss(truth, probabilities):
+    common = tf.reduce_sum(truth * probabilities)
+    return 1 - (2 * common + 0.01) / (tf.reduce_sum(truth) + tf.reduce_sum(probabilities) + 0.01)
+
+
+def unet():
+    inputs = keras.Input((*shape, 4))
+    x, skips = inputs, []
+    for level in range(3):
+        x = block(x, 8 * 2**level)
+        skips.append(x)
+        x = keras.layers.MaxPooling3D(2)(x)
+    x = block(x, 64)
+    for level in reversed(range(3)):
+        x = keras.layers.Conv3DTranspose(8 * 2**level, 3, strides=2, padding="same")(x)
+        x = block(keras.layers.Concatenate()([x, skips[level]]), 8 * 2**level)
+    return keras.Model(inputs, keras.layers.Conv3D(1, 3, padding="same", activation="sigmoid")(x))
+
+
+keras.utils.set_random_seed(1)
+with strategy.scope():
+    model = unet()
+    optimizer = keras.optimizers.Adam(1e-3)
+    optimizer.build(model.trainable_variables)
+
+
+def replica_step(images, truth):
+    with tf.GradientTape() as tape:
+        loss = dice_loss(truth, model(images, training=True)) / processes
+    gradients = tape.gradient(loss, model.trainable_variables)
+    # Sums the gradients over the replicas.
+    optimizer.apply(gradients, model.trainable_variables)
+    return loss
+
+
+@tf.function
+def step(images, truth):
+    loss = strategy.run(replica_step, args=(images, truth))
+    return strategy.reduce(tf.distribute.ReduceOp.SUM, loss, axis=None)
+
+
+random = np.random.default_rng(rank + 1)
+images = tf.constant(random.standard_normal((batch, *shape, 4), dtype=np.float32))
+truth = tf.constant((random.random((batch, *shape, 1)) < 0.1).astype(np.float32))
+seconds, losses = [], []
+for index in range(case["warmUp"] + case["steps"]):
+    start = time.perf_counter()
+    losses.append(float(step(images, truth)))
+    if index >= case["warmUp"]:
+        seconds.append(time.perf_counter() - start)
+digest = hashlib.sha256()
+for variable in model.trainable_variables:
+    digest.update(variable.numpy().tobytes())
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+print(
+    json.dumps({"seconds": seconds, "losses": losses, "digest": digest.hexdigest(), "peakMegabytes": peak}),
+    flush=True,
+)
