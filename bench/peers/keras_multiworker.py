@@ -1,7 +1,7 @@
-"""Keras 3 under MultiWorkerMirroredStrategy as the peer of the data-parallel benchmark: the worker that TF_CONFIG names.
+"""Keras 3 under MultiWorkerMirroredStrategy as the peer of the data-parallel benchmark: the worker of TF_CONFIG.
 
-The training loop is a custom one: fit and train_on_batch of Keras 3.15 fail under this strategy, where they reduce the loss, a
-scalar, along axis 0.
+The training loop is a custom one: fit and train_on_batch of Keras 3.15 fail under this strategy, where they reduce the
+loss, a scalar, along axis 0.
 """
 
 import hashlib
