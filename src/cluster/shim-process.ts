@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { z } from "zod";
 import { DistmisError, messageOf } from "../errors/index.ts";
-import { packageRoot, pythonPath } from "../paths/index.ts";
+import { makeFolder, packageRoot, pythonPath } from "../paths/index.ts";
 import type { ConnectOptions } from "./types.ts";
 
 /** Ray needs 3 to 10 s; a slow file system may double that. */
@@ -132,8 +132,8 @@ function shimArguments(options: ShimOptions): string[] {
 }
 
 async function openLog(file: string): Promise<fs.FileHandle> {
+  await makeFolder(path.dirname(file));
   try {
-    await fs.mkdir(path.dirname(file), { recursive: true });
     return await fs.open(file, "a");
   } catch (error) {
     throw new DistmisError("FILE_UNUSABLE", `cannot write the log of the cluster: ${messageOf(error)}`, {

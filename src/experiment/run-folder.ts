@@ -1,11 +1,12 @@
 /** Opening a run folder: lock, journal, and whether it belongs to this experiment. */
-import { access, mkdir, readdir } from "node:fs/promises";
+import { access, readdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import writeFileAtomic from "write-file-atomic";
 import { stringify } from "yaml";
 import { describeDifference, differences, type Experiment } from "../config/index.ts";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
 import { takeLock } from "../lock/index.ts";
+import { makeFolder } from "../paths/index.ts";
 import { type Journal, type JournalContents, openJournal, readJournal } from "./journal.ts";
 import { runFiles } from "./layout.ts";
 import { JOURNAL_VERSION, type JournalRecord, type RecordBody } from "./record.ts";
@@ -90,7 +91,7 @@ async function begin(folder: RunFolder, contents: JournalContents, experiment: E
 }
 
 async function prepareFolder(dir: string): Promise<void> {
-  await usable(dir, () => mkdir(dir, { recursive: true }));
+  await makeFolder(dir);
   const entries = await usable(dir, () => readdir(dir));
   const foreign = entries.filter((entry) => !entry.startsWith("run.lock"));
   if (foreign.length > 0 && !(await exists(runFiles.journal(dir)))) {

@@ -1,10 +1,10 @@
 /** One task on one gang, outside any search: how the best model is measured on the test split. */
-import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import type { Cluster } from "../cluster/index.ts";
 import type { ResourcesConfig, TrialConfig } from "../config/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import { GangEndCause } from "../generated/distmis/v1/cluster.ts";
+import { makeFolder } from "../paths/index.ts";
 import { oneLine, openGangSession, outcomeName } from "./gang-session.ts";
 import { logName } from "./layout.ts";
 import { planPlacement } from "./placement.ts";
@@ -41,7 +41,7 @@ export async function runTask(cluster: Cluster, options: TaskOptions): Promise<R
   const trialId = path.basename(trialDir);
   signal?.throwIfAborted();
   const { request } = await planPlacement(cluster, resources);
-  await mkdir(trialDir, { recursive: true });
+  await makeFolder(trialDir);
   const logFile = (rank: number): string => path.join(trialDir, logName(rank));
   const logs = openTrialLogs(logFile);
   const session = openGangSession(cluster, {

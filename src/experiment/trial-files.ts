@@ -1,8 +1,9 @@
 /** The files of a trial: its configuration, and the logs of the trainers that worked on it. */
-import { type FileHandle, mkdir, open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import writeFileAtomic from "write-file-atomic";
 import type { TrialConfig } from "../config/index.ts";
 import { DistmisError, messageOf } from "../errors/index.ts";
+import { makeFolder } from "../paths/index.ts";
 import { runFiles } from "./layout.ts";
 
 export interface TrialLogs {
@@ -13,8 +14,8 @@ export interface TrialLogs {
 /** Makes the trial's folder and writes config.json. */
 export async function prepareTrial(runDir: string, trial: string, config: TrialConfig): Promise<void> {
   const dir = runFiles.trial(runDir, trial);
+  await makeFolder(dir);
   try {
-    await mkdir(dir, { recursive: true });
     await writeFileAtomic(runFiles.trialConfig(runDir, trial), `${JSON.stringify(config, null, 2)}\n`);
   } catch (error) {
     throw new DistmisError("FILE_UNUSABLE", `${dir}: can't be written: ${messageOf(error)}`, { cause: error });

@@ -2,8 +2,9 @@
 import fs from "node:fs/promises";
 import path from "node:path";
 import { channelsOf, type Preprocessing, shapeBeforeFit } from "../data/index.ts";
-import { DistmisError, messageOf } from "../errors/index.ts";
+import { DistmisError } from "../errors/index.ts";
 import { listNifti, readNiftiHeader } from "../nifti/index.ts";
+import { makeFolder } from "../paths/index.ts";
 import { loadTensorFlow } from "../tensorflow/index.ts";
 import { ensemble } from "./ensemble.ts";
 import { findCheckpoint } from "./find-checkpoint.ts";
@@ -91,14 +92,6 @@ export async function* predict(
     }
   } finally {
     for (const model of models) model.dispose();
-  }
-}
-
-async function makeFolder(dir: string): Promise<void> {
-  try {
-    await fs.mkdir(dir, { recursive: true });
-  } catch (error) {
-    throw new DistmisError("FILE_UNUSABLE", `${dir}: can't be made a folder: ${messageOf(error)}`, { cause: error });
   }
 }
 

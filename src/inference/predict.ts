@@ -1,5 +1,4 @@
 /** From a scanner's file to a segmentation on the same grid. */
-import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import {
   checkPair,
@@ -12,6 +11,7 @@ import {
 } from "../data/index.ts";
 import { overlapCounts, overlapScores } from "../metrics/index.ts";
 import { type NiftiHeader, type NiftiImage, niftiStem, readNifti, writeNifti } from "../nifti/index.ts";
+import { makeFolder } from "../paths/index.ts";
 import type { Ensemble, WindowOptions } from "./ensemble.ts";
 
 /** Name of the prediction of an image file: its own, always as .nii.gz. */
@@ -68,7 +68,7 @@ export async function predictFile(
   if (probabilities !== null && probabilitiesFile !== null) {
     const [x = 1, y = 1, z = 1] = spatial;
     const shape = models.recipe.labels.mode === "binary" ? spatial : [x, y, z, classValues(models.recipe).length];
-    await mkdir(path.dirname(probabilitiesFile), { recursive: true });
+    await makeFolder(path.dirname(probabilitiesFile));
     await writeNifti(probabilitiesFile, { ...volume, data: probabilities, shape });
   }
   // Last: where it is there, the case is complete.

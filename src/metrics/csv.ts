@@ -1,8 +1,8 @@
-import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { stringify } from "csv-stringify/sync";
 import writeFileAtomic from "write-file-atomic";
 import { DistmisError, messageOf } from "../errors/index.ts";
+import { makeFolder } from "../paths/index.ts";
 import type { EvaluationResult, ScoreTable } from "./evaluate-folders.ts";
 import { SCORES } from "./scores.ts";
 
@@ -12,8 +12,8 @@ import { SCORES } from "./scores.ts";
  */
 export async function writeEvaluationCsv(file: string, { cases, names, mean }: EvaluationResult): Promise<void> {
   const rows = [...cases, { case: "mean", ...mean }].flatMap((each) => tableRows(each.case, each, names));
+  await makeFolder(path.dirname(file));
   try {
-    await mkdir(path.dirname(file), { recursive: true });
     await writeFileAtomic(file, stringify(rows, { header: true, columns: ["case", "class", "class_name", ...SCORES] }));
   } catch (error) {
     throw new DistmisError("FILE_UNUSABLE", `${file}: can't be written: ${messageOf(error)}`, { cause: error });

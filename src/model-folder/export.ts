@@ -4,6 +4,7 @@ import path from "node:path";
 import { preprocessingSchema } from "../data/index.ts";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
 import { readModelFile, tensorsOf, unetParameters, writeModelFile } from "../model/index.ts";
+import { makeFolder } from "../paths/index.ts";
 import { describeLabels, describeMetrics, describeModel } from "./describe.ts";
 import { modelFiles, sha256 } from "./files.ts";
 import { describeProvenance } from "./provenance.ts";
@@ -37,7 +38,7 @@ export async function exportModel(options: ExportOptions): Promise<string> {
   const temporary = path.join(path.dirname(output), `.${path.basename(output)}.${process.pid}.tmp`);
   const old = `${temporary}.old`;
   try {
-    await fs.mkdir(path.dirname(output), { recursive: true });
+    await makeFolder(path.dirname(output));
     await fs.rm(temporary, { recursive: true, force: true });
     await fs.mkdir(temporary);
     await writeModelFile(path.join(temporary, modelFiles.weights), files.weights, files.facts);

@@ -1,8 +1,10 @@
-/** Where distmis lies on disk and how its own programs are started, from the sources (by tsx) as from dist/. */
+/** Where distmis lies on disk, how its own programs are started, from the sources (by tsx) as from dist/, and folders to be made. */
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { DistmisError } from "../errors/index.ts";
+
+export { makeFolder } from "./make-folder.ts";
 
 let found: { root: string; version: string } | undefined;
 

@@ -1,10 +1,11 @@
-import { mkdir, readFile, rm, stat } from "node:fs/promises";
+import { readFile, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import writeFileAtomic from "write-file-atomic";
 import { z } from "zod";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
 import { type Affine, writeNifti } from "../nifti/index.ts";
+import { makeFolder } from "../paths/index.ts";
 import { seededRandom } from "./random.ts";
 import { drawPhantom, PHANTOM_CLASSES, PHANTOM_MODALITIES } from "./volume.ts";
 
@@ -97,10 +98,10 @@ export async function makePhantom(
     if (found?.request)
       for (const folder of ["imagesTr", "labelsTr"])
         await rm(join(targetDir, folder), { recursive: true, force: true });
-    for (const folder of ["imagesTr", "labelsTr"]) await mkdir(join(targetDir, folder), { recursive: true });
   } catch (error) {
     throw new DistmisError("FILE_UNUSABLE", `${targetDir}: can't be written to: ${messageOf(error)}`, { cause: error });
   }
+  for (const folder of ["imagesTr", "labelsTr"]) await makeFolder(join(targetDir, folder));
 
   const affine = phantomAffine(shape);
   let next = 0;

@@ -1,17 +1,9 @@
 import { access } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import {
-  classValues,
-  type DatasetInfo,
-  decodeExample,
-  readInfo,
-  type Shape3,
-  type Split,
-  type Tensor,
-  writtenSpacing,
-} from "../data/index.ts";
+import { classValues, type DatasetInfo, readInfo, type Shape3, type Split, writtenSpacing } from "../data/index.ts";
 import { DistmisError, messageOf } from "../errors/index.ts";
 import { niftiStem, orientationOf, readNiftiHeader } from "../nifti/index.ts";
+import { decodeExample, type Tensor } from "../tfrecord/index.ts";
 import { loadNifti } from "./load-nifti.ts";
 import type { Names } from "./names.ts";
 import { recordAt, type SampleRecord } from "./record-at.ts";
@@ -69,7 +61,7 @@ export async function loadSample(choice: SampleChoice): Promise<PictureVolume> {
   const { modalities, classes } = namesOf(info);
   const voxels = x * y * z;
   return {
-    title: title(source && niftiStem(source.image)),
+    title: title(source && `${niftiStem(source.image)}${source.copy > 0 ? `, augmented copy ${source.copy}` : ""}`),
     stem,
     shape: [x, y, z],
     strides: [y * z, z, 1],
@@ -113,11 +105,26 @@ function decode({ place, data }: SampleRecord): { img: Tensor; label: Tensor } {
   return tensors;
 }
 
-/** The files that a sample was made from; null in a data set of DistMIS's. */
-function sourceOf({ distmis }: DatasetInfo, { split, index }: SampleRecord): { image: string; label: string } | null {
-  const files = distmis?.samples[split][index];
-  if (distmis === undefined || files === undefined) return null;
-  return { image: join(distmis.source_dir, files.image.path), label: join(distmis.source_dir, files.label.path) };
+interface Source {
+  image: string;
+  label: string;
+  /** 0, or the number of the augmented copy. */
+  copy: number;
+  /** Edges of a voxel of the record in mm; null where info.json doesn't say it. */
+  spacing: Shape3 | null;
+}
+
+/** What a sample was made from; null in a data set of DistMIS's. */
+function sourceOf({ distmis }: DatasetInfo, { split, index }: SampleRecord): Source | null {
+  const sample = distmis?.samples[split][index];
+  if (distmis === undefined || sample === undefined) return null;
+  const [x, y, z] = sample.spacing ?? [];
+  return {
+    image: join(distmis.source_dir, sample.image.path),
+    label: join(distmis.source_dir, sample.label.path),
+    copy: sample.copy,
+    spacing: x !== undefined && y !== undefined && z !== undefined ? [x, y, z] : null,
+  };
 }
 
 function namesOf({ distmis }: DatasetInfo): Names {
@@ -139,19 +146,24 @@ function valuesOf(target: Float32Array, { distmis }: DatasetInfo): Float32Array 
 
 type Lie = Pick<PictureVolume, "spacing" | "orientation" | "notes">;
 
-/** How a record's voxels lie in the patient: from the header of its source, as far as that is there. */
-async function lieOf(info: DatasetInfo, source: { image: string } | null): Promise<Lie> {
+/** How a record's voxels lie in the patient: by info.json, and by the header of its source for what that doesn't say. */
+async function lieOf(info: DatasetInfo, source: Source | null): Promise<Lie> {
   const recipe = info.distmis?.preprocessing;
+  const spacing = source?.spacing ?? null;
   const orientation = recipe?.orientation ?? null;
+  if (spacing !== null && orientation !== null) return { spacing, orientation, notes: [] };
   const unknown = (why: string): Lie => {
-    const what = orientation === null ? "spacing and orientation are unknown" : "the spacing is unknown";
-    return { spacing: null, orientation, notes: [`${why}: ${what}, voxels are drawn as cubes`] };
+    const what = [
+      ...(spacing === null ? ["spacing is unknown, voxels are drawn as cubes"] : []),
+      ...(orientation === null ? ["orientation is unknown, axes are drawn as stored"] : []),
+    ];
+    return { spacing, orientation, notes: [`${why}: ${what.join("; ")}`] };
   };
   if (recipe === undefined || source === null) return unknown("info.json names no sources");
   try {
     const header = await readNiftiHeader(source.image);
     return {
-      spacing: writtenSpacing(header, recipe),
+      spacing: spacing ?? writtenSpacing(header, recipe),
       orientation: orientation ?? orientationOf(header.affine),
       notes: [],
     };

@@ -1,8 +1,9 @@
-import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { type DatasetInfo, DEFAULT_SPLIT, INFO_FILE, isShardFile } from "../data/index.ts";
 import { DistmisError, messageOf } from "../errors/index.ts";
 import { takeLock } from "../lock/index.ts";
+import { makeFolder } from "../paths/index.ts";
 import { copiesOf } from "./copies.ts";
 import { describeDataset } from "./describe-dataset.ts";
 import { readMsdDataset } from "./msd.ts";
@@ -166,8 +167,8 @@ function jobsOf({ dataset, options, recipe, shards }: Plan, partial: Partial): S
 
 /** Makes the folder and keeps other processes out of it. */
 async function claim(targetDir: string): ReturnType<typeof takeLock> {
+  await makeFolder(targetDir);
   try {
-    await mkdir(targetDir, { recursive: true });
     return await takeLock(join(targetDir, LOCK_FILE), { what: "this data set", instead: "name another folder" });
   } catch (error) {
     if (error instanceof DistmisError) throw error;

@@ -137,7 +137,7 @@ describe("a sample of a data set", () => {
       picture.labels.map(({ value }) => value),
       [1],
     );
-    assert.match(picture.notes.join(), /spacing and orientation are unknown/);
+    assert.match(picture.notes.join(), /spacing is unknown.*orientation is unknown/);
     await assert.rejects(
       visualize({ datasetDir: target, sample: 5, prediction: "p.nii.gz" }),
       failure("USAGE", "--prediction p.nii.gz", "info.json"),
@@ -171,6 +171,6 @@ describe("a sample of a data set", () => {
     await rm(image);
     await assert.rejects(visualize(options), failure("FILE_UNUSABLE", image, "sample 20"));
     const without = await visualize({ datasetDir: target, sample: 20, slice: "auto", output: join(dir, "c.png") });
-    assert.match(without.notes.join(), /case_20\.nii\.gz.*unknown/);
+    assert.match(without.notes.join(), /case_20\.nii\.gz: there is no such file: orientation is unknown/);
   });
 });

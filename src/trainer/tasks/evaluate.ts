@@ -1,5 +1,4 @@
 /** The task "evaluate": a checkpoint's Dice on a split, and its segmentations of that split's source files. */
-import fs from "node:fs/promises";
 import path from "node:path";
 import { stringify } from "csv-stringify/sync";
 import writeFileAtomic from "write-file-atomic";
@@ -8,6 +7,7 @@ import { outputsOf, type SampleInfo } from "../../data/index.ts";
 import { DistmisError } from "../../errors/index.ts";
 import { type Ensemble, ensemble, loadModel, predictFile } from "../../inference/index.ts";
 import { evaluationStep } from "../../model/index.ts";
+import { makeFolder } from "../../paths/index.ts";
 import { type Feed, inOrder } from "../../pipeline/index.ts";
 import { classMetrics, evaluate } from "../evaluation.ts";
 import type { Task, TrialContext, TrialResult } from "../task.ts";
@@ -80,7 +80,7 @@ async function writePredictions(
   samples: readonly SampleInfo[],
   outputDir: string,
 ): Promise<Record<string, number> | null> {
-  await fs.mkdir(outputDir, { recursive: true });
+  await makeFolder(outputDir);
   const rows: {
     image: string;
     label: string;
