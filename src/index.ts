@@ -59,9 +59,14 @@ export {
 export { type ExportOptions, exportModel } from "./model-folder/index.ts";
 export { inspectNifti, type NiftiInspection } from "./nifti/index.ts";
 export { packageRoot } from "./paths/index.ts";
-export { makePhantom } from "./phantom/index.ts";
+export { makePhantom, type PhantomOptions, type PhantomResult } from "./phantom/index.ts";
 export { type NiftiFiles, type Picture, type SampleChoice, type VisualizeOptions, visualize } from "./picture/index.ts";
-export { type WriteTfrecordsOptions, type WriteTfrecordsResult, writeTfrecords } from "./prepare/index.ts";
+export {
+  type WriteProgress,
+  type WriteTfrecordsOptions,
+  type WriteTfrecordsResult,
+  writeTfrecords,
+} from "./prepare/index.ts";
 export {
   createReporter,
   evaluationTable,

@@ -14,7 +14,7 @@ import { phantomCommand } from "./phantom.ts";
 import { predictCommand } from "./predict.ts";
 import { runCommand } from "./run.ts";
 import { tfrecordCommand } from "./tfrecord.ts";
-import { usageError } from "./usage.ts";
+import { checkArguments, usageError } from "./usage.ts";
 import { visualizeCommand } from "./visualize.ts";
 
 // `distmis ... | head`: nobody reads any more. A command that runs for long listens itself, see signals.ts.
@@ -47,6 +47,7 @@ try {
     .command(doctorCommand)
     .demandCommand(1, "name a command; `distmis --help` lists them")
     .strict()
+    .check(checkArguments)
     .recommendCommands()
     .version(packageVersion())
     .help()

@@ -1,11 +1,4 @@
-/** What networks are fed: preprocessing and its inverse, TFRecords and their info.json. */
-export {
-  createTfrecord,
-  decodeExample,
-  encodeExample,
-  type Tensor,
-  unwritable,
-} from "../tfrecord/index.ts";
+/** What networks are fed: preprocessing and its inverse, and a data set's info.json. */
 export { parseAxisCodes } from "./axis-codes.ts";
 export {
   channelsOf,
@@ -17,7 +10,6 @@ export {
   type Volumetric,
   writtenSpacing,
 } from "./geometry.ts";
-
 export {
   type DatasetInfo,
   INFO_FILE,
@@ -51,6 +43,7 @@ export type { Shape3 } from "./resize.ts";
 export { type Restored, restoreProbabilities, restoreSegmentation } from "./restore.ts";
 export {
   assignSplits,
+  checkSplits,
   DEFAULT_SPLIT,
   type Fold,
   isShardFile,
@@ -62,5 +55,4 @@ export {
   shardOf,
   shuffled,
 } from "./split.ts";
-export { channelsFirst, channelsLast } from "./transpose.ts";
 export type { Volume } from "./volume.ts";

@@ -67,7 +67,7 @@ function checkRatios(ratios: SplitRatios): void {
   if (!ratios.every((ratio) => ratio >= 0 && ratio <= 1) || Math.abs(sum - 1) > 1e-6) {
     throw new DistmisError(
       "USAGE",
-      `--split ${ratios.join(",")}: expected three ratios from 0 to 1 that sum to 1, these sum to ${sum}`,
+      `--split ${ratios.join(",")}: expected three ratios from 0 to 1 that sum to 1, these sum to ${Number(sum.toPrecision(6))}`,
     );
   }
   if (ratios[0] === 0)
@@ -102,8 +102,9 @@ export function assignSplits<T>(
     };
     return { members, notes };
   }
-  checkRatios(ratios);
-  checkFold(fold, items.length);
+  checkSplits(ratios, fold);
+  if (fold.of > items.length)
+    throw new DistmisError("USAGE", `--fold ${fold.index}/${fold.of}: there are only ${items.length} labelled volumes`);
   const held = (index: number): boolean => index % fold.of === fold.index - 1;
   const both = ratios[0] + ratios[1];
   const rest = assignSplits(
@@ -117,10 +118,13 @@ export function assignSplits<T>(
   };
 }
 
-function checkFold({ index, of }: Fold, total: number): void {
+/** Errors: USAGE for illegal ratios, or a fold that isn't 1..of. */
+export function checkSplits(ratios: SplitRatios, fold: Fold | null): void {
+  checkRatios(ratios);
+  if (fold === null) return;
+  const { index, of } = fold;
   const legal = Number.isInteger(index) && Number.isInteger(of) && of >= 2 && index >= 1 && index <= of;
   if (!legal) throw new DistmisError("USAGE", `--fold ${index}/${of}: expected K/N with N from 2 and K from 1 to N`);
-  if (of > total) throw new DistmisError("USAGE", `--fold ${index}/${of}: there are only ${total} labelled volumes`);
 }
 
 /** A copy in random order (Fisher and Yates), the same for the same seed and length on every machine. */

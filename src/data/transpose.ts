@@ -67,31 +67,3 @@ export function moveFirstAxisFirst(input: Float32Array, [nx, ny, nz]: Shape3): F
   moveLastAxisFirst(input, reversed, output, reversed, whole(reversed), null);
   return output;
 }
-
-/** [C, voxels] to [voxels, C]. Returns `input` itself for one channel. */
-export function channelsLast(input: Float32Array, channels: number): Float32Array {
-  if (channels === 1) return input;
-  const voxels = input.length / channels;
-  const output = new Float32Array(input.length);
-  if (channels === 4) {
-    // The usual case, in one pass over memory.
-    for (let voxel = 0, to = 0; voxel < voxels; voxel++, to += 4) {
-      output[to] = input[voxel] ?? 0;
-      output[to + 1] = input[voxel + voxels] ?? 0;
-      output[to + 2] = input[voxel + 2 * voxels] ?? 0;
-      output[to + 3] = input[voxel + 3 * voxels] ?? 0;
-    }
-    return output;
-  }
-  for (let channel = 0; channel < channels; channel++) {
-    const start = channel * voxels;
-    for (let voxel = 0, to = channel; voxel < voxels; voxel++, to += channels) output[to] = input[start + voxel] ?? 0;
-  }
-  return output;
-}
-
-/** [voxels, C] to [C, voxels]. Returns `input` itself for one channel. */
-export function channelsFirst(input: Float32Array, channels: number): Float32Array {
-  // The same permutation with the roles of channels and voxels exchanged.
-  return channels === 1 ? input : channelsLast(input, input.length / channels);
-}

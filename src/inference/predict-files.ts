@@ -54,7 +54,7 @@ interface Case {
  *
  * @param onProgress images done, with the part of the one that is being worked on, and all of them
  * @throws DistmisError FILE_UNUSABLE, DATA_INVALID (naming the file, or two models that don't fit together), USAGE (an option, two
- * inputs of one name), INTERRUPTED. Headers of all images are checked before the first one is predicted.
+ * inputs of one name, an output that is its image), INTERRUPTED. Headers of all images are checked before the first one is predicted.
  */
 export async function* predict(
   options: PredictOptions,
@@ -64,6 +64,7 @@ export async function* predict(
   if (overlap !== undefined && !(overlap >= 0 && overlap < 1))
     throw new DistmisError("USAGE", `--overlap ${overlap}: expected a number from 0 to below 1`);
   const cases = await plan(options);
+  for (const one of cases) await checkOutput(one);
   const places = typeof options.model === "string" ? [options.model] : options.model;
   const checkpoints = await Promise.all(places.map(findCheckpoint));
   const runtime = loadTensorFlow(threads === undefined ? {} : { threads });
@@ -115,6 +116,13 @@ async function plan({ inputs, outputDir, probabilities = false }: PredictOptions
       probabilities: probabilities ? path.join(outputDir, probabilitiesName(input)) : null,
     };
   });
+}
+
+/** Errors: USAGE where the output is the image. */
+async function checkOutput({ input, output }: Case): Promise<void> {
+  const [image, written] = await Promise.all([input, output].map((file) => fs.stat(file).catch(() => null)));
+  if (image && written && image.dev === written.dev && image.ino === written.ino)
+    throw new DistmisError("USAGE", `${input}: its segmentation would take its place; name another folder as --output`);
 }
 
 async function filesOf(input: string): Promise<string[]> {

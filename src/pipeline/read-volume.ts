@@ -1,8 +1,15 @@
 /** One record to one volume. */
 import { DistmisError, messageOf } from "../errors/index.ts";
-import { floatsOf, type RecordPlace, readRecord, TAIL_BYTES, type TensorBytes, tensorsIn } from "../tfrecord/index.ts";
+import {
+  channelsLast,
+  floatsOf,
+  type RecordPlace,
+  readRecord,
+  TAIL_BYTES,
+  type TensorBytes,
+  tensorsIn,
+} from "../tfrecord/index.ts";
 import type { VolumeArrays, VolumeShape } from "./arrays.ts";
-import { channelsLast } from "./channels-last.ts";
 
 export interface RecordReader {
   /**

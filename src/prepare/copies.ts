@@ -1,7 +1,8 @@
 /** Augmented copies of a training volume, as augmentation during training would make them. */
 import { augment } from "../augment/index.ts";
 import { type AugmentationConfig, augmentationSchema } from "../config/index.ts";
-import { channelsFirst, channelsLast, type PrepareOptions, type Volume } from "../data/index.ts";
+import type { PrepareOptions, Volume } from "../data/index.ts";
+import { channelsFirst, channelsLast } from "../tfrecord/index.ts";
 
 export interface Copies {
   number: number;
@@ -31,15 +32,17 @@ export interface Sample {
 export function* augmentedCopies(sample: Sample, position: number, copies: Copies): Generator<Sample> {
   const [channels, x, y, z] = sample.shape;
   const volume: Volume = {
-    image: channelsLast(sample.image, channels),
+    image: channels === 1 ? sample.image : channelsLast(sample.image, channels, new Float32Array(sample.image.length)),
     label: sample.label,
     imageShape: [x, y, z, channels],
     index: position,
   };
+  const first = (image: Float32Array): Float32Array =>
+    channels === 1 ? image : channelsFirst(image, channels, new Float32Array(image.length));
   for (let copy = 1; copy <= copies.number; copy++) {
     const { image, label } = augment(volume, copies.augmentation, copies.seed, copy);
     yield {
-      image: image === volume.image ? sample.image : channelsFirst(image, channels),
+      image: image === volume.image ? sample.image : first(image),
       label,
       shape: sample.shape,
     };

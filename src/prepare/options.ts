@@ -1,6 +1,7 @@
 import { withPreset } from "../augment/index.ts";
 import type { AugmentationConfig } from "../config/index.ts";
 import {
+  checkSplits,
   DEFAULT_SPLIT,
   type Fold,
   type LabelMode,
@@ -73,6 +74,7 @@ export function recordedOptions(options: WriteTfrecordsOptions): PrepareOptions 
     if (shape !== null && shape !== "auto" && !shape.every((side) => whole(side)))
       throw refuse(name, shape.join(","), "three whole numbers above 0, or auto");
   }
+  checkSplits(split, fold ?? null);
   if (reshape !== null && padOrCrop !== null) {
     throw new DistmisError(
       "USAGE",

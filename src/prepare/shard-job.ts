@@ -1,8 +1,6 @@
 import { join } from "node:path";
 import {
   checkPair,
-  createTfrecord,
-  encodeExample,
   type Preprocessing,
   preprocessImage,
   preprocessLabel,
@@ -10,6 +8,7 @@ import {
   writtenSpacing,
 } from "../data/index.ts";
 import { readNifti } from "../nifti/index.ts";
+import { createTfrecord, encodeExample } from "../tfrecord/index.ts";
 import { augmentedCopies, type Copies, type Sample } from "./copies.ts";
 import type { Pair } from "./msd.ts";
 import type { Shard } from "./plan-shards.ts";

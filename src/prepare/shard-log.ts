@@ -4,8 +4,9 @@
  */
 import { open, readFile } from "node:fs/promises";
 import { z } from "zod";
-import { sampleSchema, skippedSchema, unwritable } from "../data/index.ts";
+import { sampleSchema, skippedSchema } from "../data/index.ts";
 import { hasErrno } from "../errors/index.ts";
+import { unwritable } from "../tfrecord/index.ts";
 import type { Shard } from "./plan-shards.ts";
 import { stampOf } from "./scan.ts";
 import { isSameSource } from "./source-file.ts";

@@ -16,8 +16,9 @@ export function plainLine(event: RunEvent): string | null {
       const again = event.attempt > 1 ? ` attempt ${event.attempt}` : "";
       const replicas = event.replicas > 1 ? ` with ${event.replicas} replicas` : "";
       const where = `on ${event.nodes.join(", ")}${event.gpus.length === 0 ? "" : ` GPU ${event.gpus.join(", ")}`}`;
+      const parameters = formatParameters(event.parameters);
       return printable(
-        `trial ${event.trial}${again} started${replicas} ${where}: ${formatParameters(event.parameters)}`,
+        `trial ${event.trial}${again} started${replicas} ${where}${parameters === "" ? "" : `: ${parameters}`}`,
       );
     }
     case "epoch":

@@ -6,7 +6,8 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
-import { markedProcesses, waitFor } from "./processes.ts";
+import { markedProcesses } from "../support/marked-processes.ts";
+import { until } from "../support/until.ts";
 
 const root = path.join(import.meta.dirname, "../..");
 let folder = "";
@@ -63,6 +64,16 @@ describe("distmis", () => {
   it("says in one line what is wrong with the command line or the file, and exits with 2", async () => {
     const cases: [string[], RegExp][] = [
       [["rum"], /^distmis: Did you mean run\?$/m],
+      [["walk"], /^distmis: Unknown command or option: walk$/m],
+      [
+        ["tfrecord", "--source-dir", "a", "--target-dir", "b", "--target-source", "c"],
+        /^distmis: --target-dir: given 2 times/,
+      ],
+      [["phantom", "--target-dir", "a", "--count", "many"], /^distmis: --count: expected a number$/m],
+      [
+        ["tfrecord", "--source-dir", "a", "--target-dir", "b", "--labels", "c"],
+        /^distmis: --labels c: expected binary or multiclass$/m,
+      ],
       [["run"], /^distmis: name one experiment file/],
       [["run", "x.yaml", "--gpu", "2"], /^distmis: Unknown argument: gpu; did you mean --gpus\?$/m],
       [["run", "none.yaml"], /^distmis: none\.yaml: there is no such file\n$/],
@@ -88,14 +99,18 @@ describe("distmis", () => {
 
   it("explains every command", async () => {
     const commands = [
+      "demo",
+      "phantom",
+      "inspect",
+      "tfrecord",
       "run",
       "exp-parallel",
       "data-parallel",
-      "tfrecord",
       "predict",
+      "visualize",
       "evaluate",
       "export",
-      "phantom",
+      "setup",
       "doctor",
     ];
     const help = distmis(["--help"]);
@@ -148,10 +163,10 @@ describe("distmis run", () => {
   it("stops at Ctrl-C with nothing left behind, and continues", async () => {
     const file = await experimentFile("until-stopped");
     const first = distmis(["run", file, ...LOCAL]);
-    await waitFor(
-      () => /epoch 3\//.test(first.stderr()),
-      60,
+    await until(
       () => first.stderr(),
+      () => /epoch 3\//.test(first.stderr()),
+      60_000,
     );
     // The terminal sends it to the whole process group.
     process.kill(-Number(first.child.pid), "SIGINT");
@@ -160,10 +175,10 @@ describe("distmis run", () => {
     assert.deepEqual(markedProcesses(first.mark), []);
 
     const second = distmis(["run", file, ...LOCAL, "--json"]);
-    await waitFor(
-      () => /"type":"epoch"/.test(second.stdout()),
-      60,
+    await until(
       () => second.stderr(),
+      () => /"type":"epoch"/.test(second.stdout()),
+      60_000,
     );
     const epoch = /"epoch":(\d+)/.exec(second.stdout())?.[1];
     assert.ok(Number(epoch) > 3, `continued at epoch ${epoch}`);
@@ -172,10 +187,10 @@ describe("distmis run", () => {
     assert.ok(markedProcesses(second.mark).length > 3);
     second.child.kill("SIGKILL");
     await second.exit;
-    await waitFor(
-      () => markedProcesses(second.mark).length === 0,
-      15,
+    await until(
       () => markedProcesses(second.mark).join("\n"),
+      () => markedProcesses(second.mark).length === 0,
+      15_000,
     );
   });
 });
@@ -188,10 +203,10 @@ describe("distmis data-parallel", () => {
       "epochs: 4, fault: { rank: 1, epoch: 3, kind: waits-for-stop }",
     );
     const command = distmis(["data-parallel", "--config", file, ...LOCAL]);
-    await waitFor(
-      () => /epoch 2\//.test(command.stderr()),
-      60,
+    await until(
       () => command.stderr(),
+      () => /epoch 2\//.test(command.stderr()),
+      60_000,
     );
     process.kill(-Number(command.child.pid), "SIGINT");
     assert.equal((await command.exit).code, 130, command.stderr());

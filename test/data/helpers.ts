@@ -6,8 +6,7 @@ import { join, resolve } from "node:path";
 import type { TestContext } from "node:test";
 import { DistmisError, type ErrorCode } from "../../src/errors/index.ts";
 import { type Affine, type NiftiVolume, writeNifti } from "../../src/nifti/index.ts";
-
-const ROOT = resolve(import.meta.dirname, "../..");
+import { repositoryRoot, testPython } from "../support/python.ts";
 
 /** A folder of its own for one test, removed after it. */
 export async function tempDir(t: TestContext): Promise<string> {
@@ -18,19 +17,18 @@ export async function tempDir(t: TestContext): Promise<string> {
 
 /** Folder of shared test data (DISTMIS_SHARED_DATA, or shared/data beside the repository), or the reason to skip. */
 export function sharedData(name: string): { dir: string; skip: false } | { dir: string; skip: string } {
-  const dir = join(process.env.DISTMIS_SHARED_DATA ?? resolve(ROOT, "../shared/data"), name);
+  const dir = join(process.env.DISTMIS_SHARED_DATA ?? resolve(repositoryRoot, "../shared/data"), name);
   return existsSync(dir) ? { dir, skip: false } : { dir, skip: `${name} is not on this machine (DISTMIS_SHARED_DATA)` };
 }
 
 /** Runs a Python program with the project's interpreter; returns what it printed, parsed as JSON. */
 export function python(program: string, ...args: string[]): unknown {
-  const interpreter = process.env.DISTMIS_PYTHON ?? join(ROOT, ".venv/bin/python");
-  const { status, stdout, stderr, error } = spawnSync(interpreter, ["-c", program, ...args], {
+  const { status, stdout, stderr, error } = spawnSync(testPython, ["-c", program, ...args], {
     encoding: "utf8",
     maxBuffer: 2 ** 28,
     env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: "3", CUDA_VISIBLE_DEVICES: "" },
   });
-  if (error !== undefined || status !== 0) throw new Error(`${interpreter}: ${error?.message ?? stderr}`);
+  if (error !== undefined || status !== 0) throw new Error(`${testPython}: ${error?.message ?? stderr}`);
   return JSON.parse(stdout);
 }
 

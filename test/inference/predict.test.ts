@@ -105,7 +105,7 @@ test("each image of a folder gets a mask of its name on its own grid", async () 
   assert.equal(runtime.tf.memory().numTensors, 0);
 });
 
-test("two images of one name, and none at all, are refused before anything is computed", async () => {
+test("two images of one name, an image in the output's place, and none at all, are refused before anything is computed", async () => {
   const image = path.join(dir, "msd/imagesTr", fs.readdirSync(path.join(dir, "msd/imagesTr"))[0] ?? "");
   const other = path.join(dir, "other", path.basename(image));
   fs.mkdirSync(path.dirname(other));
@@ -113,6 +113,12 @@ test("two images of one name, and none at all, are refused before anything is co
   const run2 = (inputs: string[]) =>
     predict({ model: run, inputs, outputDir: path.join(dir, "out"), threads: 2 }).next();
   await assert.rejects(run2([image, other]), { code: "USAGE", message: /would both be written/ });
+  const before = fs.readFileSync(image);
+  await assert.rejects(predict({ model: run, inputs: [image], outputDir: path.dirname(image), threads: 2 }).next(), {
+    code: "USAGE",
+    message: /its segmentation would take its place/,
+  });
+  assert.deepEqual(fs.readFileSync(image), before);
   await assert.rejects(run2([path.join(dir, "nowhere")]), {
     code: "FILE_UNUSABLE",
     message: /nowhere: does not exist/,

@@ -3,10 +3,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import fs from "node:fs";
-import net from "node:net";
 import os from "node:os";
 import path from "node:path";
-import { markedProcesses } from "../cli/processes.ts";
+import { freePort } from "./gang.ts";
+import { markedProcesses } from "./marked-processes.ts";
 import { testPython } from "./python.ts";
 import { until } from "./until.ts";
 
@@ -104,13 +104,4 @@ export async function startRayNodes(gpus: readonly number[]): Promise<RayNodes> 
     await close();
     throw error;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0);
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }

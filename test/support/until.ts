@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 /** Waits until `condition` gives something other than false, null or undefined, and returns it. */
 export async function until<T>(
-  what: string,
+  what: string | (() => string),
   condition: () => T | Promise<T>,
   deadlineMs = 10_000,
 ): Promise<Exclude<T, false | null | undefined>> {
@@ -12,7 +12,8 @@ export async function until<T>(
     if (value !== false && value !== null && value !== undefined) {
       return value as Exclude<T, false | null | undefined>;
     }
-    if (performance.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`);
+    if (performance.now() > end)
+      throw new Error(`not within ${deadlineMs} ms: ${typeof what === "string" ? what : what()}`);
     await delay(20);
   }
 }

@@ -1,8 +1,10 @@
+/** Records hold channels first, TensorFlow computes and augmentation works on channels last. */
+
 /** Voxels of a block: what is written for one channel is still in the second-level cache when the next one comes. */
 const BLOCK = 4096;
 
-/** [C, voxels] to [voxels, C], into `output`, which must not overlap `input`. */
-export function channelsLast(input: Float32Array, channels: number, output: Float32Array): void {
+/** [C, voxels] to [voxels, C], into `output`, which must not overlap `input`; it is returned. */
+export function channelsLast(input: Float32Array, channels: number, output: Float32Array): Float32Array {
   const voxels = input.length / channels;
   if (channels === 4) {
     // The usual case, in one pass over memory.
@@ -12,7 +14,7 @@ export function channelsLast(input: Float32Array, channels: number, output: Floa
       output[to + 2] = input[voxel + 2 * voxels] as number;
       output[to + 3] = input[voxel + 3 * voxels] as number;
     }
-    return;
+    return output;
   }
   for (let first = 0; first < voxels; first += BLOCK) {
     const end = Math.min(voxels, first + BLOCK);
@@ -23,4 +25,11 @@ export function channelsLast(input: Float32Array, channels: number, output: Floa
       }
     }
   }
+  return output;
+}
+
+/** [voxels, C] to [C, voxels], as {@link channelsLast}. */
+export function channelsFirst(input: Float32Array, channels: number, output: Float32Array): Float32Array {
+  // The same permutation with the roles of channels and voxels exchanged.
+  return channelsLast(input, input.length / channels, output);
 }
