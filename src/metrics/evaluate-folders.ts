@@ -80,12 +80,13 @@ export async function evaluateFolders(
   const named = options.merge ? [] : classes.map((value) => [String(value), known.get(value)] as const);
   const names = Object.fromEntries(named.flatMap(([value, name]) => (name === undefined ? [] : [[value, name]])));
   const predicted = new Set(measured.flatMap((each) => [...each.predicted]));
-  const looksBinary = classes.length > 1 && !options.merge && [...predicted].every((value) => value === 1);
-  const notes = looksBinary
-    ? [
-        `the predictions hold class 1 alone, the labels ${classes.join(", ")}: those of a binary model are measured with --merge`,
-      ]
-    : [];
+  const notes: string[] = [];
+  if (found.size > 0 && predicted.size === 0) notes.push("the predictions are empty: they hold background alone");
+  else if (classes.length > 1 && !options.merge && [...predicted].every((value) => value === 1)) {
+    notes.push(
+      `the predictions hold class 1 alone, the labels ${classes.join(", ")}: those of a binary model are measured with --merge`,
+    );
+  }
   return { format: 1, classes, names, cases, mean, notes };
 }
 

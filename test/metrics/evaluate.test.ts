@@ -72,6 +72,10 @@ test("scores of each case and class, and their means over what is defined", asyn
   assert.deepEqual(merged.notes, []);
   assert.deepEqual(merged.classes, [1]);
   assert.equal(merged.cases[0]?.foreground.dice, 6 / 8);
+
+  await write(predictions, "a.nii.gz", [0, 0, 0, 0, 0, 0, 0, 0]);
+  const empty = await evaluateFolders({ predictions, labels });
+  assert.match(empty.notes.join(), /^the predictions are empty/);
 });
 
 test("prints JSON, writes CSV, and exits with 2 for folders that don't fit", async (t) => {
