@@ -29,6 +29,7 @@ export const phantomCommand: CommandModule<object, Arguments> = {
         array: true,
         requiresArg: true,
         default: ["48,48,40"],
+        defaultDescription: "48,48,40",
         describe: "X,Y,Z of a volume",
       })
       .option("seed", { type: "number", default: 1, describe: "The same seed gives the same files" })
