@@ -18,7 +18,7 @@ import { type Trained, trainEpoch } from "../training.ts";
 import { openTrialData } from "../trial-data.ts";
 import { trialTensorFlow } from "../trial-tensorflow.ts";
 import { waitedInWords } from "../waited.ts";
-import { workSeconds } from "../work-seconds.ts";
+import { packPace, unpackPaces, workSeconds } from "../work-seconds.ts";
 
 const inputSchema = z.object({
   /** What the best checkpoint is best in; missing for a lone trial. */
@@ -50,8 +50,8 @@ async function run(trial: TrialContext): Promise<TrialResult> {
     batchSize: train.batch_size_per_replica,
     classes: Math.max(1, network.outputs - 1),
   };
-  const validatedHere = evaluatedBy(split, trial.rank, trial.replicas);
-  const feed = volumes.feed(plan(trial, training, validation, validatedHere, progress.epoch));
+  const own = evaluatedBy(split, trial.rank, trial.replicas);
+  const feed = volumes.feed(plan(trial, training, validation, own, progress.epoch));
   const ended = () => progress.epoch >= train.epochs || patienceIsSpent(progress.standing, progress.epoch, train);
   try {
     while (!ended()) {
@@ -60,20 +60,21 @@ async function run(trial: TrialContext): Promise<TrialResult> {
       if (trained === null) return { stopped: true, metrics: {} };
       const waited = feed.takeWaited();
       const validationStart = performance.now();
-      let validation = 0;
+      const pace = { training: (validationStart - start) / 1000 - waited, waited, validation: 0, volumes: own.length };
       const validated =
         sizes.valid === 0
           ? undefined
           : await evaluate(runtime.tf, steps.evaluate, progress.state, feed.phase(), split, {
               stop: () => trial.stopRequested(),
-              sum: (own) => {
-                validation = (performance.now() - validationStart) / 1000;
-                return sumOverReplicas(trial, runtime, own, "validation");
+              sum: (measured) => {
+                pace.validation = (performance.now() - validationStart) / 1000;
+                return sumOverReplicas(trial, runtime, measured, "validation");
               },
             });
       if (validated === null) return { stopped: true, metrics: {} };
       progress.epoch++;
       checkSameWeights(trial, runtime, progress.state, progress.epoch);
+      const paces = sumOverReplicas(trial, runtime, packPace(pace, trial.rank, trial.replicas), "paces");
       const metrics = epochMetrics(trained, validated);
       const before = progress.standing;
       progress.standing = standingAfter(progress, metrics, goal, train);
@@ -88,7 +89,7 @@ async function run(trial: TrialContext): Promise<TrialResult> {
         volumesPerSecond: (sizes.train + sizes.valid) / seconds,
         // The best one stays as it is until a better one takes its place; the last one is overwritten at each epoch.
         checkpoint: progress.standing.best?.epoch === progress.epoch ? BEST_CHECKPOINT : LAST_CHECKPOINT,
-        workSeconds: workSeconds({ replicas: trial.replicas, sizes, own: validatedHere.length, waited, validation }),
+        workSeconds: workSeconds(unpackPaces(paces))[trial.rank] ?? 0,
       });
     }
     const { best, progress: reached } = progress.standing;
