@@ -77,12 +77,27 @@ describe("several replicas", { timeout: 240_000 }, () => {
       const at = folders();
       const found = await run(replicas, tinyTrain(1), at);
       assert.equal(found.length, 3);
+      assert.ok((found[2]?.loss ?? 1) < (found[0]?.loss ?? 0), "it learns");
       assertClose(found, await run(1, tinyTrain(replicas)), 1e-5);
       for (let rank = 1; rank < replicas; rank++)
         assert.deepEqual(fs.readdirSync(at.of(rank)), [], "only rank 0 writes");
       assert.deepEqual(fs.readdirSync(at.checkpoints).sort(), ["best.safetensors", "last.safetensors"]);
     });
   }
+
+  test("with batch norm and a Dice over the batch, sync makes 2 of batch 1 train as one of batch 2", async () => {
+    const { train } = tinyTrain(1, { batch_dice: true, loss: "dice" });
+    const trial = (batch: number, sync: boolean): TinyTrial => ({
+      model: { norm: "batch", depth: 1 },
+      train: { ...train, batch_size_per_replica: batch, sync },
+    });
+    // The validation's batches are another matter: of 1 or of 2.
+    const trained = (found: Metrics) => found.map(({ val_loss, ...others }) => others as Metrics[number]);
+    const whole = trained(await run(1, trial(2, false)));
+    assertClose(trained(await run(2, trial(1, true))), whole, 1e-5);
+    const own = trained(await run(2, trial(1, false)));
+    assert.throws(() => assertClose(own, whole, 1e-3), "each replica's own statistics are others");
+  });
 
   test("the learning rate, the warm-up and the schedule are those of one replica, times the replicas", async () => {
     const more = { schedule: "cosine", warmup_epochs: 1, epochs: 4 } as const;
