@@ -3,7 +3,7 @@
  * share of loss and gradient, and the sums over the replicas are those of the whole batch.
  */
 import type { Scalar, Tensor2D } from "@tensorflow/tfjs-node-gpu";
-import { allReduce, type TensorFlow, type TensorTree } from "../tensorflow/index.ts";
+import { allReduce, flatten, type TensorFlow, type TensorTree } from "../tensorflow/index.ts";
 import type { OverReplicas } from "./norm.ts";
 
 export interface Share {
@@ -20,7 +20,15 @@ export interface Share {
  * @param weight see {@link Share}
  */
 export function shareOf(runtime: TensorFlow, weight: Scalar, sync: boolean): Share {
-  return { weight, sync, sum: (tree, name) => allReduce(runtime, tree, { name: `step/${name}` }) };
+  return {
+    weight,
+    sync,
+    sum: (tree, name) => {
+      // A process goes from trial to trial, whose models differ in size: those are other tensors, with names of their own.
+      const shapes = flatten(tree).map(({ shape }) => shape.join("x"));
+      return allReduce(runtime, tree, { name: `step/${name} ${shapes.join(" ")}` });
+    },
+  };
 }
 
 /** 1, or 0 where the part stands in for none. */

@@ -1,7 +1,7 @@
 /** Measures a network on a split. */
 import type { Tensor1D } from "@tensorflow/tfjs-node-gpu";
 import { type Batch, diceOfSums, type evaluationStep } from "../model/index.ts";
-import type { Batch as VolumeBatch } from "../pipeline/index.ts";
+import { inOrder, type Batch as VolumeBatch } from "../pipeline/index.ts";
 import type { Tfjs } from "../tensorflow/index.ts";
 
 export interface Evaluation {
@@ -30,43 +30,87 @@ export function batchTensors(tf: Tfjs, { images, labels, indices, shape }: Volum
   };
 }
 
+/** What is evaluated. */
+export interface EvaluationSplit {
+  /** Volumes of the split. */
+  volumes: number;
+  /** Volumes of a batch; the last one may be smaller. */
+  batchSize: number;
+  /** Foreground classes. */
+  classes: number;
+}
+
 /**
- * @param batches of a split, in its order
- * @param stop asked between two batches; when true, null is returned
+ * The positions of a split that one of several replicas evaluates: every n-th of its batches, so that all batches together are
+ * those of one replica, whatever n.
  */
+export function evaluatedBy({ volumes, batchSize }: EvaluationSplit, rank: number, replicas: number): number[] {
+  return inOrder(volumes).filter((index) => Math.floor(index / batchSize) % replicas === rank);
+}
+
+export interface EvaluationOptions {
+  /** Asked between two batches; when true on any replica, the result is null. */
+  stop?: () => boolean;
+  /** Sums over the replicas, where each evaluates its part; all get the same result. */
+  sum?: (own: Float32Array) => Float32Array;
+}
+
+/** @param batches of the split in its order, or of this replica's part of it */
 export async function evaluate(
   tf: Tfjs,
   step: ReturnType<typeof evaluationStep>,
   model: { parameters: Tensor1D; statistics: Tensor1D },
   batches: AsyncIterable<VolumeBatch>,
-  stop: () => boolean = () => false,
+  split: EvaluationSplit,
+  { stop = () => false, sum = (own) => own }: EvaluationOptions = {},
 ): Promise<Evaluation | null> {
-  const perVolume: number[] = [];
-  const classSums: number[] = [];
-  let loss = 0;
-  for await (const volumes of batches) {
-    if (stop()) return null;
-    const batch = batchTensors(tf, volumes);
+  const { volumes, batchSize, classes } = split;
+  const count = volumes * classes;
+  // Of each volume and class the overlap's three sums, of each batch its loss, and whether to stop: 0 for what others measure, so
+  // that sums over the replicas are exact.
+  const [losses, stopped] = [3 * count, 3 * count + Math.ceil(volumes / batchSize)];
+  const own = new Float32Array(stopped + 1);
+  for await (const part of batches) {
+    if (stop()) {
+      part.release();
+      own[stopped] = 1;
+      break;
+    }
+    const batch = batchTensors(tf, part);
     const { parameters, statistics } = model;
     const result = step({ parameters, statistics, batch });
-    loss += (result.loss.dataSync()[0] as number) * volumes.indices.length;
+    const [first = 0] = part.indices;
+    own.set(result.loss.dataSync<"float32">(), losses + Math.floor(first / batchSize));
     const { common, predicted, true: truth } = result.overlap;
-    const classes = common.shape[1];
-    const [a, b, c] = [common.dataSync(), predicted.dataSync(), truth.dataSync()];
-    for (let volume = 0; volume < volumes.indices.length; volume++) {
-      let sum = 0;
-      for (let index = 0; index < classes; index++) {
-        const at = volume * classes + index;
-        const dice = diceOfSums(a[at] as number, b[at] as number, c[at] as number);
-        classSums[index] = (classSums[index] ?? 0) + dice;
-        sum += dice;
-      }
-      perVolume.push(sum / classes);
+    for (const [at, sums] of [common, predicted, truth].entries()) {
+      own.set(sums.dataSync<"float32">(), at * count + first * classes);
     }
     tf.dispose([batch.images, batch.truth, result.loss, common, predicted, truth]);
-    volumes.release();
+    part.release();
   }
-  const count = perVolume.length;
-  const dice = perVolume.reduce((sum, own) => sum + own, 0) / count;
-  return { dice, perClass: classSums.map((sum) => sum / count), loss: loss / count, perVolume };
+  const all = sum(own);
+  return all[stopped] === 0 ? evaluationOf(all, split) : null;
+}
+
+/** In the order of the split, whoever measured what. */
+function evaluationOf(measured: Float32Array, { volumes, batchSize, classes }: EvaluationSplit): Evaluation {
+  const count = volumes * classes;
+  const at = (index: number) => measured[index] as number;
+  const classSums: number[] = new Array(classes).fill(0);
+  const perVolume = inOrder(volumes).map((volume) => {
+    let sum = 0;
+    for (let index = 0; index < classes; index++) {
+      const place = volume * classes + index;
+      const dice = diceOfSums(at(place), at(count + place), at(2 * count + place));
+      classSums[index] = (classSums[index] as number) + dice;
+      sum += dice;
+    }
+    return sum / classes;
+  });
+  let loss = 0;
+  for (let start = 0; start < volumes; start += batchSize) {
+    loss += at(3 * count + start / batchSize) * Math.min(batchSize, volumes - start);
+  }
+  const dice = perVolume.reduce((sum, own) => sum + own, 0) / volumes;
+  return { dice, perClass: classSums.map((sum) => sum / volumes), loss: loss / volumes, perVolume };
 }

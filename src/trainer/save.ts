@@ -1,6 +1,7 @@
 /** The checkpoints of a trial: after every epoch the last one, and with it the best one and the best few. */
 import fs from "node:fs/promises";
 import path from "node:path";
+import type { TrainConfig } from "../config/index.ts";
 import { type DatasetInfo, outputsOf } from "../data/index.ts";
 import { type ModelFacts, type ModelState, type Network, stateValues, writeCheckpoint } from "../model/index.ts";
 import { originOf, type TrialOrigin, versionsOf } from "./origin.ts";
@@ -23,7 +24,7 @@ export interface Progress {
 }
 
 /** What the best checkpoint is best in. */
-type Goal = NonNullable<ModelFacts["goal"]>;
+export type Goal = NonNullable<ModelFacts["goal"]>;
 
 /** What all checkpoints of a trial have in common. */
 export type AboutTrial = Pick<
@@ -53,23 +54,33 @@ export async function aboutTrial(
   };
 }
 
+/** The standing of `progress` with an epoch's metrics in it. */
+export function standingAfter(
+  { standing, epoch }: Progress,
+  metrics: Record<string, number>,
+  goal: Goal,
+  train: TrainConfig,
+): Standing {
+  // Without a validation split the model goes by the training's Dice.
+  const goalMetric = metrics[goal.metric];
+  const value = goalMetric ?? metrics.dice ?? Number.NaN;
+  return advanced(standing, { value, epoch }, goalMetric === undefined ? "max" : goal.mode, train);
+}
+
 /**
- * Advances `progress.standing` and writes the last checkpoint, and first those that this epoch has a place among: the best one, and
- * the best few.
+ * Writes the last checkpoint, and first those that this epoch has a place among: the best one, and the best few.
+ * @param before the standing before this epoch
  */
 export async function saveEpoch(
   trialDir: string,
   network: Network,
   progress: Progress,
+  before: Standing,
   metrics: Record<string, number>,
   about: AboutTrial,
 ): Promise<void> {
-  const { epoch, step, standing: before } = progress;
-  const { train, goal } = about;
-  // Without a validation split the model goes by the training's Dice.
-  const goalMetric = metrics[goal.metric];
-  const value = goalMetric ?? metrics.dice ?? Number.NaN;
-  progress.standing = advanced(before, { value, epoch }, goalMetric === undefined ? "max" : goal.mode, train);
+  const { epoch, step } = progress;
+  const { train } = about;
   const origin = { ...about.origin, time: new Date().toISOString() };
   const facts: ModelFacts = { ...about, epoch, step, metrics, ...progress.standing, origin };
   const { best, kept } = progress.standing;

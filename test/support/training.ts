@@ -12,10 +12,11 @@ export async function tinyRecords(
   dir: string,
   count = 6,
   shape: readonly [number, number, number] = [8, 8, 8],
+  split: [number, number, number] = [0.6, 0.4, 0],
 ): Promise<string> {
   const records = path.join(dir, "tfrecords");
   await makePhantom({ targetDir: path.join(dir, "msd"), count, shape, seed: 3 });
-  await writeTfrecords({ sourceDir: path.join(dir, "msd"), targetDir: records, split: [0.6, 0.4, 0] });
+  await writeTfrecords({ sourceDir: path.join(dir, "msd"), targetDir: records, split });
   return records;
 }
 

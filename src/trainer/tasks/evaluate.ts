@@ -45,7 +45,9 @@ async function run(trial: TrialContext): Promise<TrialResult> {
     if (size === 0) throw new DistmisError("DATA_INVALID", `${dir}: the ${input.split} split is empty`);
     const batchSize = trial.config.train.batch_size_per_replica;
     feed = volumes.feed([{ index, order: inOrder(size), batchSize, augmentation: null }]);
-    const result = await evaluate(runtime.tf, step, model, feed.phase(), () => trial.stopRequested());
+    const split = { volumes: size, batchSize, classes: Math.max(1, outputs - 1) };
+    const stop = () => trial.stopRequested();
+    const result = await evaluate(runtime.tf, step, model, feed.phase(), split, { stop });
     if (result === null) return { stopped: true, metrics: {} };
     const metrics = {
       dice: result.dice,

@@ -1,30 +1,24 @@
 /** The task "train": a 3D U-Net on the TFRecords of a data set, from the beginning or from the trial's last checkpoint. */
-import path from "node:path";
 import { z } from "zod";
 import { trainingShape, withPreset } from "../../augment/index.ts";
-import type { TrainConfig, TrialConfig } from "../../config/index.ts";
+import type { TrialConfig } from "../../config/index.ts";
 import { outputsOf } from "../../data/index.ts";
-import { DistmisError, messageOf } from "../../errors/index.ts";
-import {
-  evaluationStep,
-  initialState,
-  learningRateAt,
-  type Network,
-  readCheckpoint,
-  stateTensors,
-  trainingStep,
-  unet,
-} from "../../model/index.ts";
-import { type Feed, inOrder, type Phase, type SplitIndex, shuffled } from "../../pipeline/index.ts";
-import { flatten, type TensorFlow } from "../../tensorflow/index.ts";
-import { batchTensors, classMetrics, type Evaluation, evaluate } from "../evaluation.ts";
-import { aboutTrial, BEST_CHECKPOINT, LAST_CHECKPOINT, type Progress, saveEpoch } from "../save.ts";
-import { NO_STANDING, patienceIsSpent } from "../standing.ts";
+import { DistmisError } from "../../errors/index.ts";
+import { evaluationStep, trainingStep, unet } from "../../model/index.ts";
+import { type Phase, type SplitIndex, shuffled } from "../../pipeline/index.ts";
+import { flatten } from "../../tensorflow/index.ts";
+import { beginningOf } from "../beginning.ts";
+import { classMetrics, type Evaluation, evaluate, evaluatedBy } from "../evaluation.ts";
+import { checkSameWeights, sameBeginning, sumOverReplicas } from "../replicas.ts";
+import { aboutTrial, BEST_CHECKPOINT, LAST_CHECKPOINT, saveEpoch, standingAfter } from "../save.ts";
+import { patienceIsSpent } from "../standing.ts";
 import type { Task, TrialContext, TrialResult } from "../task.ts";
 import { tensorLeftovers } from "../tensor-leftovers.ts";
+import { type Trained, trainEpoch } from "../training.ts";
 import { openTrialData } from "../trial-data.ts";
 import { trialTensorFlow } from "../trial-tensorflow.ts";
 import { waitedInWords } from "../waited.ts";
+import { packPace, unpackPaces, workSeconds } from "../work-seconds.ts";
 
 const inputSchema = z.object({
   /** What the best checkpoint is best in; missing for a lone trial. */
@@ -50,23 +44,43 @@ async function run(trial: TrialContext): Promise<TrialResult> {
     evaluate: evaluationStep(runtime, network, train),
   };
   const about = await aboutTrial(trial, goal, info, channels, runtime.version);
-  const progress = await begin(trial, runtime, network);
-  const feed = volumes.feed(plan(training, validation, train, progress.epoch));
+  const progress = sameBeginning(trial, runtime, await beginningOf(trial, runtime, network), sizes);
+  const split = {
+    volumes: sizes.valid,
+    batchSize: train.batch_size_per_replica,
+    classes: Math.max(1, network.outputs - 1),
+  };
+  const own = evaluatedBy(split, trial.rank, trial.replicas);
+  const feed = volumes.feed(plan(trial, training, validation, own, progress.epoch));
   const ended = () => progress.epoch >= train.epochs || patienceIsSpent(progress.standing, progress.epoch, train);
   try {
     while (!ended()) {
       const start = performance.now();
       const trained = await trainEpoch(trial, runtime, steps.train, feed, sizes.train, progress);
       if (trained === null) return { stopped: true, metrics: {} };
-      const stop = () => trial.stopRequested();
+      const waited = feed.takeWaited();
+      const validationStart = performance.now();
+      const pace = { training: (validationStart - start) / 1000 - waited, waited, validation: 0, volumes: own.length };
       const validated =
-        sizes.valid === 0 ? undefined : await evaluate(runtime.tf, steps.evaluate, progress.state, feed.phase(), stop);
+        sizes.valid === 0
+          ? undefined
+          : await evaluate(runtime.tf, steps.evaluate, progress.state, feed.phase(), split, {
+              stop: () => trial.stopRequested(),
+              sum: (measured) => {
+                pace.validation = (performance.now() - validationStart) / 1000;
+                return sumOverReplicas(trial, runtime, measured, "validation");
+              },
+            });
       if (validated === null) return { stopped: true, metrics: {} };
       progress.epoch++;
+      checkSameWeights(trial, runtime, progress.state, progress.epoch);
+      const paces = sumOverReplicas(trial, runtime, packPace(pace, trial.rank, trial.replicas), "paces");
       const metrics = epochMetrics(trained, validated);
-      await saveEpoch(trial.dir, network, progress, metrics, about);
+      const before = progress.standing;
+      progress.standing = standingAfter(progress, metrics, goal, train);
+      if (trial.rank === 0) await saveEpoch(trial.dir, network, progress, before, metrics, about);
       const seconds = (performance.now() - start) / 1000;
-      console.log(waitedInWords(progress.epoch, feed.takeWaited(), seconds));
+      console.log(waitedInWords(progress.epoch, waited + feed.takeWaited(), seconds));
       await trial.report({
         epoch: progress.epoch,
         epochs: train.epochs,
@@ -75,8 +89,8 @@ async function run(trial: TrialContext): Promise<TrialResult> {
         volumesPerSecond: (sizes.train + sizes.valid) / seconds,
         // The best one stays as it is until a better one takes its place; the last one is overwritten at each epoch.
         checkpoint: progress.standing.best?.epoch === progress.epoch ? BEST_CHECKPOINT : LAST_CHECKPOINT,
+        workSeconds: workSeconds(unpackPaces(paces))[trial.rank] ?? 0,
       });
-      if (trial.stopRequested()) return { stopped: true, metrics: {} };
     }
     const { best, progress: reached } = progress.standing;
     if (progress.epoch < train.epochs && reached) {
@@ -93,15 +107,24 @@ async function run(trial: TrialContext): Promise<TrialResult> {
   }
 }
 
-/** Training and validation in turn, from the epoch after `reached` on. */
-function* plan(training: SplitIndex, validation: SplitIndex, train: TrainConfig, reached: number): Generator<Phase> {
-  const { seed, batch_size_per_replica: batchSize } = train;
-  const config = train.augmentation && withPreset(train.augmentation);
-  for (let epoch = reached + 1; epoch <= train.epochs; epoch++) {
+/**
+ * Training and validation in turn, from the epoch after `reached` on.
+ * @param validated positions of the validation volumes that this replica evaluates
+ */
+function* plan(
+  { rank, replicas, config: { train: settings } }: TrialContext,
+  training: SplitIndex,
+  validation: SplitIndex,
+  validated: readonly number[],
+  reached: number,
+): Generator<Phase> {
+  const { seed, batch_size_per_replica: batchSize, epochs } = settings;
+  const config = settings.augmentation && withPreset(settings.augmentation);
+  for (let epoch = reached + 1; epoch <= epochs; epoch++) {
     const augmentation = config ? { config, seed, epoch } : null;
-    yield { index: training, order: shuffled(training.records.length, seed, epoch), batchSize, augmentation };
-    const { length } = validation.records;
-    if (length > 0) yield { index: validation, order: inOrder(length), batchSize, augmentation: null };
+    const order = shuffled(training.records.length, seed, epoch);
+    yield { index: training, order, batchSize, augmentation, rank, replicas };
+    if (validation.records.length > 0) yield { index: validation, order: validated, batchSize, augmentation: null };
   }
 }
 
@@ -118,89 +141,6 @@ function checkShape({ shape }: SplitIndex, config: TrialConfig): number {
         : `the volumes of ${config.data?.dir} are ${x} x ${y} x ${z}: ` +
           `write them with \`distmis tfrecord --reshape auto --divisor ${divisor}\`, or choose a smaller depth`),
   );
-}
-
-/** From the last checkpoint that can be read, else from the seed. */
-async function begin(trial: TrialContext, runtime: TensorFlow, network: Network): Promise<Progress> {
-  const { train, model } = trial.config;
-  for (const name of [LAST_CHECKPOINT, BEST_CHECKPOINT]) {
-    const file = path.join(trial.dir, name);
-    try {
-      const { stored, facts } = await readCheckpoint(file, () => network);
-      if (JSON.stringify(facts.model) !== JSON.stringify(model)) {
-        throw new DistmisError("DATA_INVALID", `${file}: belongs to another model configuration`);
-      }
-      console.log(`continues after epoch ${facts.epoch} from ${file}`);
-      return {
-        state: stateTensors(runtime.tf, stored, train),
-        epoch: facts.epoch,
-        step: facts.step,
-        standing: { best: facts.best, kept: facts.kept, progress: facts.progress },
-      };
-    } catch (error) {
-      if (!(error instanceof DistmisError)) throw error;
-      // No checkpoint is the ordinary beginning; a damaged one is said.
-      if (error.code !== "FILE_UNUSABLE") console.error(`checkpoint not used: ${messageOf(error)}`);
-    }
-  }
-  return {
-    state: initialState(runtime, network, train),
-    epoch: 0,
-    step: 0,
-    standing: NO_STANDING,
-  };
-}
-
-/** What training an epoch reports. */
-interface Trained {
-  /** Means over the batches, weighted by their volumes. */
-  loss: number;
-  dice: number;
-}
-
-/** Null if the trial was asked to stop. Advances `progress.state` and `progress.step`. */
-async function trainEpoch(
-  trial: TrialContext,
-  runtime: TensorFlow,
-  step: ReturnType<typeof trainingStep>,
-  feed: Feed,
-  size: number,
-  progress: Progress,
-): Promise<Trained | null> {
-  const { tf } = runtime;
-  const { train } = trial.config;
-  const epoch = progress.epoch + 1;
-  const totalSteps = train.epochs * Math.ceil(size / train.batch_size_per_replica);
-  const sums = { loss: 0, dice: 0 };
-  for await (const volumes of feed.phase()) {
-    if (trial.stopRequested()) return null;
-    const batch = batchTensors(tf, volumes);
-    const rate = learningRateAt(train, progress.step, totalSteps);
-    const [learningRate, count] = [tf.scalar(rate), tf.scalar(progress.step + 1)];
-    const seed = tf.tensor1d([train.seed, progress.step], "int32");
-    const result = step({
-      state: progress.state,
-      batch,
-      learningRate,
-      step: count,
-      seed,
-    });
-    const [loss, dice] = [result.loss.dataSync()[0] as number, result.dice.dataSync()[0] as number];
-    tf.dispose([...flatten(progress.state), ...flatten(batch), learningRate, count, seed, result.loss, result.dice]);
-    volumes.release();
-    progress.state = result.state;
-    progress.step++;
-    if (!Number.isFinite(loss)) {
-      throw new DistmisError(
-        "TRIAL_FAILED",
-        `the loss is ${loss} at step ${progress.step} (epoch ${epoch}): try a smaller train.learning_rate than ${train.learning_rate}`,
-      );
-    }
-    if (train.debug) console.log(`epoch ${epoch} step ${progress.step} loss ${loss.toFixed(6)} learning rate ${rate}`);
-    sums.loss += loss * volumes.indices.length;
-    sums.dice += dice * volumes.indices.length;
-  }
-  return { loss: sums.loss / size, dice: sums.dice / size };
 }
 
 function epochMetrics({ loss, dice }: Trained, validation: Evaluation | undefined): Record<string, number> {
