@@ -11,8 +11,8 @@ import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { runFiles } from "../../src/experiment/index.ts";
 import { entryCommand, moduleUrl } from "../../src/paths/index.ts";
+import { markedProcesses } from "../support/marked-processes.ts";
 import { tinyRecords } from "../support/training.ts";
-import { markedProcesses } from "./processes.ts";
 
 const EPOCHS = 40;
 let folder = "";
