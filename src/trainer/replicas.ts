@@ -122,7 +122,7 @@ export function checkSameWeights(
   if (others.length === 0) return;
   throw new DistmisError(
     "TRIAL_FAILED",
-    `the weights of replica ${others.join(" and ")} differ from replica 0's after epoch ${epoch}: replicas must compute the ` +
-      "same, so that one of them has a faulty GPU or memory, or another version of TensorFlow",
+    `the weights of replica ${others.join(" and ")} differ from replica 0's after epoch ${epoch}, which was not saved: all must ` +
+      "compute the same; look for faulty memory, another kind of GPU or another version of TensorFlow on its node",
   );
 }

@@ -42,7 +42,7 @@ function trainers(mark: string): number[] {
     });
 }
 
-test("DistMIS's grid is trained model by model, and goes on after the loss of a replica", {
+test("trains model by model on two replicas, and goes on after the loss of a replica", {
   timeout: 120_000,
 }, async () => {
   const records = await tinyRecords(folder, 10, [8, 8, 8], [0.7, 0.3, 0]);

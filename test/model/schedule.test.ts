@@ -20,6 +20,18 @@ test("the rate stays without a schedule, and rises step by step in a warm-up of 
   close(rates({ warmup_epochs: 0.5 }, 8), [0, 8, 8, 8, 8, 8, 8, 8]);
 });
 
+test("with scale_learning_rate the rate, its warm-up and its fall are times the replicas", () => {
+  const train = { learning_rate: 8, epochs: 4, warmup_epochs: 1, schedule: "cosine", scale_learning_rate: "linear" };
+  const config = trainSchema.parse(train);
+  const alone = rates(train, 8);
+  close(
+    alone.map((_, step) => learningRateAt(config, step, 8, 3)),
+    alone.map((rate) => 3 * rate),
+  );
+  const plain = trainSchema.parse({ ...train, scale_learning_rate: "none" });
+  close([learningRateAt(plain, 2, 8, 3)], [8]);
+});
+
 test("polynomial and cosine fall from the rate at the end of the warm-up to 0 after the last step", () => {
   close(rates({ schedule: "polynomial", schedule_power: 2 }, 4), [8, 4.5, 2, 0.5]);
   close(rates({ schedule: "polynomial", schedule_power: 1, warmup_epochs: 2 }, 8), [0, 2, 4, 6, 8, 6, 4, 2]);

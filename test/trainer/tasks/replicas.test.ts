@@ -186,7 +186,7 @@ describe("several replicas", { timeout: 240_000 }, () => {
 
   test("weights that differ in one bit end the trial on all replicas, and so does another data set", async () => {
     for (const [parameters, expected] of [
-      [{}, /^the weights of replica 1 differ from replica 0's after epoch 7: /],
+      [{}, /^the weights of replica 1 differ from replica 0's after epoch 7, /],
       [{ valid: 4 }, /^replica 1 sees 7 training and 4 validation volumes, replica 0 sees 7 and 3: data\.dir/],
     ] as const) {
       const gang = await startReplicas(2);
