@@ -73,6 +73,7 @@ export {
   formatMetric,
   formatParameters,
   type Reporter,
+  type ReporterOptions,
   type ReportStream,
   resultsTable,
   type TableOptions,

@@ -50,7 +50,7 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
       experiment,
       { runDir, signal: signals.stop, killSignal: signals.kill },
     );
-    const results = await show(run, args.json);
+    const results = await show(run, args.json, experiment.train.debug);
     if (!args.json) printResults(results);
     if (results.state === "interrupted") process.exitCode = INTERRUPTED_EXIT_CODE;
     else if (results.trials.every((trial) => trial.state === "failed")) process.exitCode = 1;
@@ -74,7 +74,8 @@ function defaultRunDir(name: string, fresh: boolean): string {
   }
 }
 
-export async function show(run: Run, json: boolean): Promise<RunResults> {
+/** @param trialOutput shows what the trials print, too */
+export async function show(run: Run, json: boolean, trialOutput = false): Promise<RunResults> {
   if (json) {
     for await (const event of run) {
       // A pipe that is full slows the run down rather than filling memory.
@@ -82,7 +83,7 @@ export async function show(run: Run, json: boolean): Promise<RunResults> {
     }
     return run.results;
   }
-  const reporter = createReporter(process.stderr);
+  const reporter = createReporter(process.stderr, { trialOutput });
   try {
     for await (const event of run) reporter.event(event);
   } finally {

@@ -158,7 +158,7 @@ export const trainSchema = z.strictObject({
     .describe(
       "`low` keeps no activation for the backward pass on a GPU either, and computes one gradient after the other.",
     ),
-  debug: z.boolean().default(false).describe("Log every step."),
+  debug: z.boolean().default(false).describe("Print every step, on the terminal and in the trial's log."),
 });
 
 const gridParameter = z.strictObject({

@@ -2,6 +2,7 @@
 import type { RunEvent } from "../experiment/index.ts";
 import { createLiveView } from "./live.ts";
 import { plainLine } from "./plain.ts";
+import { trialLines } from "./trial-lines.ts";
 
 export interface Reporter {
   event(event: RunEvent): void;
@@ -17,8 +18,25 @@ export interface ReportStream {
   readonly rows?: number;
 }
 
+export interface ReporterOptions {
+  /** Also shows what the trials print, as with `train.debug`: each step. */
+  trialOutput?: boolean;
+}
+
 /** A reporter that fits the stream. */
-export function createReporter(stream: ReportStream): Reporter {
+export function createReporter(stream: ReportStream, { trialOutput = false }: ReporterOptions = {}): Reporter {
+  const reporter = reporterFor(stream);
+  if (!trialOutput) return reporter;
+  const shown = trialLines();
+  return {
+    event: (event) => {
+      for (const each of shown(event)) reporter.event(each);
+    },
+    close: reporter.close,
+  };
+}
+
+function reporterFor(stream: ReportStream): Reporter {
   // A dumb terminal (Emacs, some CI systems) can't move its cursor.
   if (stream.isTTY === true && process.env.TERM !== "dumb") return createLiveView(stream);
   return {

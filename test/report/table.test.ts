@@ -137,6 +137,31 @@ describe("reporter", () => {
     );
   });
 
+  it("shows what trials print where it is asked to, line by line", () => {
+    const printed: RunEvent[] = [
+      { type: "log", time, trial: "0001", stream: "stdout", rank: 0, text: "epoch 1 step 1 loss" },
+      { type: "log", time, trial: "0002", stream: "stdout", rank: null, text: "other\n" },
+      { type: "log", time, trial: "0001", stream: "stdout", rank: 0, text: " 0.5\nepoch 1 step 2 loss 0.4\nepo" },
+      { type: "log", time, trial: "0001", stream: "stdout", rank: 1, text: "the same of another replica\n" },
+      { type: "log", time, trial: "0001", stream: "stderr", rank: 0, text: "noise\n" },
+    ];
+    const written = (trialOutput: boolean): string => {
+      let text = "";
+      const stream = {
+        write(part: string) {
+          text += part;
+        },
+      };
+      const reporter = createReporter(stream, { trialOutput });
+      for (const event of printed) reporter.event(event);
+      reporter.close();
+      return text;
+    };
+    const lines = ["trial 0002: other", "trial 0001: epoch 1 step 1 loss 0.5", "trial 0001: epoch 1 step 2 loss 0.4"];
+    assert.equal(written(true), lines.map((line) => `${time} ${line}\n`).join(""));
+    assert.equal(written(false), "");
+  });
+
   it("keeps the live view within the terminal and takes it away at the end", () => {
     const lines: string[] = [];
     let row = 0;
