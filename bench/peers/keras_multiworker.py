@@ -11,11 +11,8 @@ import resource
 import sys
 import time
 
-os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-
-import keras
 import numpy as np
+from keras_unet import dice_loss, keras, unet
 
 import tensorflow as tf
 
@@ -32,37 +29,9 @@ if processes > 1:
 else:
     strategy = tf.distribute.get_strategy()
 
-
-def block(x, filters):
-    for _ in range(2):
-        x = keras.layers.Conv3D(filters, 3, padding="same", use_bias=False)(x)
-        x = keras.layers.BatchNormalization(momentum=0.9)(x)
-        x = keras.layers.Activation("relu")(x)
-    return x
-
-
-def dice_loss(truth, probabilities):
-    common = tf.reduce_sum(truth * probabilities)
-    return 1 - (2 * common + 0.01) / (tf.reduce_sum(truth) + tf.reduce_sum(probabilities) + 0.01)
-
-
-def unet():
-    inputs = keras.Input((*shape, 4))
-    x, skips = inputs, []
-    for level in range(3):
-        x = block(x, 8 * 2**level)
-        skips.append(x)
-        x = keras.layers.MaxPooling3D(2)(x)
-    x = block(x, 64)
-    for level in reversed(range(3)):
-        x = keras.layers.Conv3DTranspose(8 * 2**level, 3, strides=2, padding="same")(x)
-        x = block(keras.layers.Concatenate()([x, skips[level]]), 8 * 2**level)
-    return keras.Model(inputs, keras.layers.Conv3D(1, 3, padding="same", activation="sigmoid")(x))
-
-
 keras.utils.set_random_seed(1)
 with strategy.scope():
-    model = unet()
+    model = unet(shape, "batch")
     optimizer = keras.optimizers.Adam(1e-3)
     optimizer.build(model.trainable_variables)
 
@@ -96,6 +65,13 @@ for variable in model.trainable_variables:
     digest.update(variable.numpy().tobytes())
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 print(
-    json.dumps({"seconds": seconds, "losses": losses, "digest": digest.hexdigest(), "peakMegabytes": peak}),
+    json.dumps(
+        {
+            "seconds": seconds,
+            "losses": losses,
+            "digest": digest.hexdigest(),
+            "peakMegabytes": peak,
+        }
+    ),
     flush=True,
 )
