@@ -4,6 +4,8 @@
  */
 import { z } from "zod";
 import { augmentationSchema } from "./augmentation.ts";
+import { failureSchema } from "./failure-schema.ts";
+import { searchSchema } from "./search-schema.ts";
 
 const fraction = z.number().gt(0).lt(1);
 
@@ -161,20 +163,6 @@ export const trainSchema = z.strictObject({
   debug: z.boolean().default(false).describe("Print every step, on the terminal and in the trial's log."),
 });
 
-const gridParameter = z.strictObject({
-  grid: z.array(z.union([z.number(), z.string(), z.boolean()])).min(1),
-});
-
-export const searchSchema = z.strictObject({
-  sampler: z.enum(["grid"]).default("grid").describe("How trials are drawn from the space."),
-  metric: z.string().min(1).default("val_dice").describe("The reported metric that ranks the trials."),
-  mode: z.enum(["max", "min"]).default("max").describe("Whether more of the metric is better."),
-  space: z
-    .record(z.string(), gridParameter)
-    .default({})
-    .describe("Field of this file, by its path (`train.learning_rate`), to the values it takes."),
-});
-
 /** Far above what one model gains from; a slip is refused before the cluster is asked. */
 export const MAX_REPLICAS = 1024;
 
@@ -228,10 +216,6 @@ export const trainerSchema = z.strictObject({
     .record(z.string(), z.unknown())
     .default({})
     .describe("Handed to that task; may be searched over as any field."),
-});
-
-export const failureSchema = z.strictObject({
-  max_failures: z.int().min(0).default(2).describe("How often a trial whose worker was lost is started again."),
 });
 
 export const experimentSchema = z.strictObject({

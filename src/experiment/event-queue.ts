@@ -1,5 +1,5 @@
 /** From one producer to one consumer, with back-pressure. */
-import { type Deferred, deferred } from "./deferred.ts";
+import { type Deferred, deferred } from "../async/index.ts";
 
 /** Enough for a burst of all lanes; a consumer that is further behind slows the run down instead of filling memory. */
 const HIGH_WATER = 1_024;

@@ -74,7 +74,7 @@ export interface TrialEnded extends Timed {
   type: "trial_ended";
   trial: string;
   /** `interrupted`: it goes on when the run continues. */
-  state: "completed" | "failed" | "interrupted";
+  state: "completed" | "failed" | "pruned" | "interrupted";
   best: { value: number; epoch: number } | null;
   metrics: Record<string, number>;
   seconds: number;
@@ -99,6 +99,7 @@ export interface RunEnded extends Timed {
   best: string | null;
   completed: number;
   failed: number;
+  pruned: number;
   /** Wall time of this part of the run. */
   seconds: number;
 }

@@ -1,4 +1,6 @@
 /** One gang of workers as the orchestrator talks to it: ready, then one trial after the other, then its end. */
+
+import { type Deferred, deferred, settlesWithin } from "../async/index.ts";
 import type { Cluster, GangOptions } from "../cluster/index.ts";
 import { messageOf } from "../errors/index.ts";
 import { GangEndCause, type GangEnded, type Worker } from "../generated/distmis/v1/cluster.ts";
@@ -9,7 +11,6 @@ import {
   type TrialEnded,
   TrialOutcome,
 } from "../generated/distmis/v1/trainer.ts";
-import { type Deferred, deferred, settlesWithin } from "./deferred.ts";
 
 /** Where a trial's news goes. What these return is awaited before the next message is taken from the gang. */
 export interface TrialSink {
@@ -31,6 +32,8 @@ export interface GangSession {
   readonly clean: boolean;
   /** Gives every rank the assignment; resolves when all are done. Throws what the sink threw. */
   run(assignment: AssignmentBody, sink: TrialSink): Promise<AttemptEnd>;
+  /** Asks the trial that runs to end after its step; the gang goes on. */
+  stopTrial(reason: string): void;
   /** Asks the trial to end after its step, also one that is about to start. */
   requestStop(reason: string): void;
   /** Ends the gang in peace, by force after the grace; resolves when it has ended. */
@@ -226,6 +229,9 @@ export function openGangSession(cluster: Cluster, options: SessionOptions): Gang
         trial.done.resolve({ type: "lost", ended: await ended.promise });
       }
       return trial.done.promise;
+    },
+    stopTrial(reason) {
+      if (current !== null) sendStop(current.id, reason);
     },
     requestStop(reason) {
       stopReason = reason;

@@ -1,4 +1,7 @@
-/** Running experiments on a cluster: trials, journal, results. */
+/** Running experiments on a cluster: trials, gangs, results. */
+export type { RunResults, TrialSummary } from "../run-folder/index.ts";
+export { runFiles } from "../run-folder/index.ts";
+export type { Searcher, TrialOutcome } from "../search/index.ts";
 export type {
   EpochEnded,
   LogLine,
@@ -10,8 +13,5 @@ export type {
   TrialRetried,
   TrialStarted,
 } from "./events.ts";
-export { runFiles } from "./layout.ts";
-export type { RunResults, TrialSummary } from "./results.ts";
 export { type Run, type RunOptions, runExperiment } from "./run-experiment.ts";
 export { runTask, type TaskOptions } from "./run-task.ts";
-export type { Searcher, TrialOutcome } from "./search.ts";

@@ -5,12 +5,13 @@
  * Trials are given to gangs in their order: one for which there is no room waits, lanes that have nothing to do make room
  * for it, and no later trial starts before it has its gang. So a large trial is never starved by small ones.
  */
+
+import { type Deferred, deferred } from "../async/index.ts";
 import type { Cluster } from "../cluster/index.ts";
 import { DistmisError, type ErrorCode } from "../errors/index.ts";
 import { GangEndCause, type GangEnded, type Worker } from "../generated/distmis/v1/cluster.ts";
-import type { Verdict } from "./attempt.ts";
-import { type Deferred, deferred } from "./deferred.ts";
 import { type GangSession, openGangSession } from "./gang-session.ts";
+import type { Verdict } from "./judge.ts";
 import type { Placement } from "./placement.ts";
 
 export interface LaneWork<T> {

@@ -3,8 +3,8 @@ import path from "node:path";
 import type { Experiment } from "../config/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import { checkModelFolder, exportModel } from "../model-folder/index.ts";
-import { runFiles } from "./layout.ts";
-import type { RunResults } from "./results.ts";
+import type { RunResults } from "../run-folder/index.ts";
+import { runFiles } from "../run-folder/index.ts";
 
 /**
  * Writes the model folder of a finished run unless it is there already. A model that can't be written is no reason to lose a run:

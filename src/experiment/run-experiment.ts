@@ -4,18 +4,24 @@ import path from "node:path";
 import type { Cluster } from "../cluster/index.ts";
 import { type Experiment, gridSize, trialConfig } from "../config/index.ts";
 import { DistmisError, messageOf } from "../errors/index.ts";
+import {
+  createResultsWriter,
+  hasEnded,
+  openRun,
+  type RunFolder,
+  type RunResults,
+  rankedSummaries,
+  runFiles,
+  type TrialState,
+} from "../run-folder/index.ts";
+import { createSearcher, type Searcher } from "../search/index.ts";
 import { runAttempt } from "./attempt.ts";
-import { deferred } from "./deferred.ts";
 import { createEventQueue } from "./event-queue.ts";
 import type { RunEvent } from "./events.ts";
 import { runLanes } from "./lanes.ts";
-import { runFiles, trialId } from "./layout.ts";
 import { leaveModel } from "./leave-model.ts";
 import { planPlacement, replicasAfterLoss, replicasHeld } from "./placement.ts";
-import { createResultsWriter, type RunResults, rankedSummaries } from "./results.ts";
-import { openRun, type RunFolder } from "./run-folder.ts";
-import { createSearcher } from "./search.ts";
-import { bestEpoch, type TrialState } from "./state.ts";
+import { createTrialSource, knownTrials, outcomeOf } from "./trial-source.ts";
 
 export interface RunOptions {
   /** Folder of the run, on a file system that all nodes share; created if need be. */
@@ -59,6 +65,8 @@ export function runExperiment(
   return { runDir, results, [Symbol.asyncIterator]: () => queue[Symbol.asyncIterator]() };
 }
 
+type StoppableOptions = RunOptions & { signal: AbortSignal; killSignal: AbortSignal };
+
 type Emit = (event: RunEvent) => Promise<void>;
 
 async function execute(
@@ -84,6 +92,7 @@ async function execute(
       best: results.best?.trial ?? null,
       completed: results.trials.filter((trial) => trial.state === "completed").length,
       failed: results.trials.filter((trial) => trial.state === "failed").length,
+      pruned: results.trials.filter((trial) => trial.state === "pruned").length,
       seconds: (Date.now() - begin) / 1000,
     });
     return results;
@@ -110,10 +119,6 @@ async function announce(folder: RunFolder, experiment: Experiment, emit: Emit): 
     const text = `${runFiles.journal(folder.dir)}: dropped its last record (${folder.torn}), left over from a crash`;
     await emit(remark(text));
   }
-}
-
-function hasEnded(trial: TrialState): boolean {
-  return trial.state === "completed" || trial.state === "failed";
 }
 
 function resultsOf(folder: RunFolder, experiment: Experiment): Omit<RunResults, "model"> {
@@ -161,21 +166,29 @@ async function searchAll(
   folder: RunFolder,
   connect: () => Promise<Cluster>,
   experiment: Experiment,
-  {
-    signal: stop,
-    killSignal: kill,
-    stopGraceSeconds = 10,
-  }: RunOptions & { signal: AbortSignal; killSignal: AbortSignal },
+  options: StoppableOptions,
   emit: Emit,
   changed: () => void,
 ): Promise<void> {
-  const { trials } = folder.state;
-  const searcher = createSearcher(experiment, trials.size);
-  for (const trial of trials.values()) if (hasEnded(trial)) await tell(trial);
-  /** Known trials that are to be run: unfinished ones of before, and those whose gang was lost. */
-  const waiting = [...trials.values()].filter((trial) => !hasEnded(trial));
-  let lastNumber = [...trials.keys()].reduce((last, id) => Math.max(last, Number(id)), 0);
-  if (waiting.length + searcher.remaining() === 0 || stop.aborted) return;
+  const searcher = createSearcher(experiment, knownTrials(folder, experiment));
+  try {
+    await runTrials(folder, searcher, connect, experiment, options, emit, changed);
+  } finally {
+    await searcher.close();
+  }
+}
+
+async function runTrials(
+  folder: RunFolder,
+  searcher: Searcher,
+  connect: () => Promise<Cluster>,
+  experiment: Experiment,
+  { signal: stop, killSignal: kill, stopGraceSeconds = 10 }: StoppableOptions,
+  emit: Emit,
+  changed: () => void,
+): Promise<void> {
+  const source = createTrialSource(folder, searcher);
+  if (source.remaining() === 0 || stop.aborted) return;
 
   const cluster = await connect().catch((error: unknown) => {
     // An interrupted start is an interrupted run.
@@ -186,7 +199,7 @@ async function searchAll(
   const { resources } = experiment;
   const placement = await planPlacement(cluster, resources, replicasOfTrials(experiment));
   const { cpus = 0, gpus = 0 } = placement.request(1).perReplica ?? {};
-  const toRun = waiting.length + searcher.remaining();
+  const toRun = source.remaining();
   const sizes = placement.sizes.map(({ replicas, concurrency }) => ({
     replicas,
     concurrency: Math.min(concurrency, toRun),
@@ -201,57 +214,28 @@ async function searchAll(
     gpus,
   });
 
-  async function tell(trial: TrialState): Promise<void> {
-    const value = bestEpoch(trial, experiment.search.mode)?.value ?? null;
-    await searcher.tell(trial.id, { state: trial.state === "completed" ? "completed" : "failed", value });
-  }
-  async function ask(): Promise<TrialState | null> {
-    const id = trialId(lastNumber + 1);
-    const parameters = await searcher.ask(id);
-    if (parameters === null) return null;
-    lastNumber++;
-    folder.record({ type: "trial_created", trial: id, parameters });
-    return trials.get(id) ?? null;
-  }
-  let asked: Promise<TrialState | null> | null = null;
-  let cameBack = deferred<undefined>();
-  async function take(): Promise<TrialState | null> {
-    for (;;) {
-      const again = waiting.shift();
-      if (again !== undefined) return again;
-      asked ??= ask();
-      // The searcher may wait for the result of one that comes back.
-      const next = await Promise.race([asked, cameBack.promise]);
-      if (next === undefined) continue;
-      asked = null;
-      return next;
-    }
-  }
+  const report = (trial: TrialState, epoch: number, value: number) => searcher.report(trial.id, epoch, value);
   const portsTaken = new Map<string, number>();
   await runLanes<TrialState>(
     cluster,
     {
-      take,
+      take: source.take,
       async replicas(trial) {
         const wanted = trialConfig(experiment, trial.parameters).resources.replicas;
         const choose = trial.failures > 0 ? replicasAfterLoss : replicasHeld;
         return choose(cluster, placement.request, resources, wanted);
       },
       async run(session, workers, trial, stopping) {
-        const context = { folder, experiment, emit, stopping, portsTaken };
+        const context = { folder, experiment, emit, stopping, portsTaken, report };
         const verdict = await runAttempt(context, session, workers, trial);
         if (verdict === "ended") {
-          await tell(trial);
+          const outcome = outcomeOf(trial, experiment);
+          if (outcome !== null) await searcher.tell(trial.id, outcome);
           changed();
         }
         return verdict;
       },
-      putBack(trial) {
-        waiting.push(trial);
-        waiting.sort((a, b) => Number(a.id) - Number(b.id));
-        cameBack.resolve(undefined);
-        cameBack = deferred();
-      },
+      putBack: source.putBack,
       warn: (text) => emit(remark(text)),
     },
     {

@@ -5,8 +5,8 @@ import type { ResourcesConfig, TrialConfig } from "../config/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import { GangEndCause } from "../generated/distmis/v1/cluster.ts";
 import { makeFolder } from "../paths/index.ts";
+import { logName } from "../run-folder/index.ts";
 import { oneLine, openGangSession, outcomeName } from "./gang-session.ts";
-import { logName } from "./layout.ts";
 import { planPlacement } from "./placement.ts";
 import { openTrialLogs } from "./trial-files.ts";
 

@@ -4,7 +4,7 @@ import writeFileAtomic from "write-file-atomic";
 import type { TrialConfig } from "../config/index.ts";
 import { DistmisError, messageOf } from "../errors/index.ts";
 import { makeFolder } from "../paths/index.ts";
-import { runFiles } from "./layout.ts";
+import { runFiles } from "../run-folder/index.ts";
 
 export interface TrialLogs {
   write(rank: number, text: string): Promise<void>;

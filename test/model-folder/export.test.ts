@@ -8,11 +8,11 @@ import { after, before, test } from "node:test";
 import { experimentSchema, type TrialConfig, trialConfig } from "../../src/config/index.ts";
 import { readInfo } from "../../src/data/index.ts";
 import { leaveModel } from "../../src/experiment/leave-model.ts";
-import type { TrialSummary } from "../../src/experiment/results.ts";
 import { findCheckpoint, predict } from "../../src/inference/index.ts";
 import { readSafetensors } from "../../src/model/safetensors.ts";
 import { exportModel } from "../../src/model-folder/index.ts";
 import { packageVersion } from "../../src/paths/index.ts";
+import type { TrialSummary } from "../../src/run-folder/results.ts";
 import trainTask from "../../src/trainer/tasks/train.ts";
 import { tinyRecords } from "../support/training.ts";
 

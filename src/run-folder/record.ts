@@ -50,15 +50,16 @@ const recordBodySchema = z.discriminatedUnion("type", [
     type: z.literal("attempt_ended"),
     trial,
     attempt,
-    /** `lost` counts as a failure of the trial's machine, the others count as nothing. */
-    cause: z.enum(["lost", "port_taken", "interrupted"]),
+    /** `lost` and `stalled` count as failures, the others as nothing. `limit`: a limit of the search was reached. */
+    cause: z.enum(["lost", "stalled", "port_taken", "interrupted", "limit"]),
     error: z.string(),
   }),
   z.object({
     type: z.literal("trial_ended"),
     trial,
     attempt,
-    state: z.enum(["completed", "failed"]),
+    /** `pruned`: the searcher saw no future in it. */
+    state: z.enum(["completed", "failed", "pruned"]),
     metrics,
     error: z.string().nullable(),
   }),

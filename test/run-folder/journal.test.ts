@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { defineExperiment } from "../../src/config/index.ts";
-import { openJournal, readJournal } from "../../src/experiment/journal.ts";
-import type { JournalRecord, RecordBody } from "../../src/experiment/record.ts";
+import { openJournal, readJournal } from "../../src/run-folder/journal.ts";
+import type { JournalRecord, RecordBody } from "../../src/run-folder/record.ts";
 
 let folder = "";
 let count = 0;

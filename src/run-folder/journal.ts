@@ -5,8 +5,8 @@
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { crc32c } from "@node-rs/crc32";
+import { type Deferred, deferred } from "../async/index.ts";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
-import { type Deferred, deferred } from "./deferred.ts";
 import { type JournalRecord, type RecordBody, recordSchema } from "./record.ts";
 
 const NEWLINE = 0x0a;

@@ -5,7 +5,7 @@ import type { JournalRecord } from "./record.ts";
 export interface TrialState {
   readonly id: string;
   readonly parameters: Parameters;
-  state: "waiting" | "running" | "completed" | "failed";
+  state: "waiting" | "running" | "completed" | "failed" | "pruned";
   /** How often it was started. */
   attempts: number;
   /** How often it was lost by a fault of a machine. */
@@ -95,8 +95,10 @@ export function createReducer(state: RunState): Reducer {
         const trial = trialOf(record.trial);
         clock(trial, record.time);
         trial.state = "waiting";
-        if (record.cause === "lost") trial.failures++;
-        trial.error = record.cause === "lost" ? record.error : trial.error;
+        if (record.cause === "lost" || record.cause === "stalled") {
+          trial.failures++;
+          trial.error = record.error;
+        }
         break;
       }
       case "trial_ended": {
@@ -132,6 +134,10 @@ function newTrial(id: string, parameters: Parameters): TrialState {
     gpus: [],
     error: null,
   };
+}
+
+export function hasEnded({ state }: TrialState): boolean {
+  return state === "completed" || state === "failed" || state === "pruned";
 }
 
 /** The epoch with the best value of the metric; the earliest of equal ones; null if there is none that is a number. */

@@ -1,0 +1,72 @@
+/** The trials that are to be run: those that wait, then new ones of the searcher. */
+import { deferred } from "../async/index.ts";
+import type { Experiment } from "../config/index.ts";
+import { bestEpoch, hasEnded, type RunFolder, type TrialState, trialId } from "../run-folder/index.ts";
+import type { KnownTrial, Searcher, TrialOutcome } from "../search/index.ts";
+
+export interface TrialSource {
+  /** How many trials are to be run; Infinity if that is open. */
+  remaining(): number;
+  /** The next trial, those that came back first; null if there is none. May wait for results. */
+  take(): Promise<TrialState | null>;
+  /** A trial that was not begun, or is to be run again. */
+  putBack(trial: TrialState): void;
+}
+
+/** @param searcher knows the trials of the folder */
+export function createTrialSource(folder: RunFolder, searcher: Searcher): TrialSource {
+  const { trials } = folder.state;
+  /** Known trials that are to be run: unfinished ones of before, and those that came back. */
+  const waiting = [...trials.values()].filter((trial) => !hasEnded(trial));
+  let lastNumber = [...trials.keys()].reduce((last, id) => Math.max(last, Number(id)), 0);
+  let asked: Promise<TrialState | null> | null = null;
+  let cameBack = deferred<undefined>();
+
+  async function ask(): Promise<TrialState | null> {
+    const id = trialId(lastNumber + 1);
+    const parameters = await searcher.ask(id);
+    if (parameters === null) return null;
+    lastNumber++;
+    folder.record({ type: "trial_created", trial: id, parameters });
+    return trials.get(id) ?? null;
+  }
+
+  return {
+    remaining: () => waiting.length + searcher.remaining(),
+    async take() {
+      for (;;) {
+        const again = waiting.shift();
+        if (again !== undefined) return again;
+        asked ??= ask();
+        // The searcher may wait for the result of one that comes back.
+        const next = await Promise.race([asked, cameBack.promise]);
+        if (next === undefined) continue;
+        asked = null;
+        return next;
+      }
+    },
+    putBack(trial) {
+      waiting.push(trial);
+      waiting.sort((a, b) => Number(a.id) - Number(b.id));
+      cameBack.resolve(undefined);
+      cameBack = deferred();
+    },
+  };
+}
+
+/** What a searcher is told of the trials that the journal knows. */
+export function knownTrials({ state }: RunFolder, experiment: Experiment): KnownTrial[] {
+  return [...state.trials.values()].map((trial) => ({
+    id: trial.id,
+    parameters: trial.parameters,
+    reports: [...trial.values].map(([epoch, { value }]) => ({ epoch, value })).toSorted((a, b) => a.epoch - b.epoch),
+    outcome: outcomeOf(trial, experiment),
+  }));
+}
+
+/** What a searcher is told of a trial that has ended; null if it has not. */
+export function outcomeOf(trial: TrialState, experiment: Experiment): TrialOutcome | null {
+  const { state } = trial;
+  if (state === "waiting" || state === "running") return null;
+  return { state, value: bestEpoch(trial, experiment.search.mode)?.value ?? null };
+}

@@ -1,0 +1,12 @@
+/** What a run leaves on disk: its journal, the state that follows from it, its results; read and written here alone. */
+export { logName, runFiles, trialId } from "./layout.ts";
+export { openRun, type RunFolder } from "./open-run.ts";
+export type { JournalRecord, RecordBody } from "./record.ts";
+export {
+  createResultsWriter,
+  type ResultsWriter,
+  type RunResults,
+  rankedSummaries,
+  type TrialSummary,
+} from "./results.ts";
+export { bestEpoch, hasEnded, type RunState, type TrialState } from "./state.ts";
