@@ -35,8 +35,11 @@ export {
   type RunEvent,
   type RunOptions,
   type RunPlaced,
+  type RunReading,
   type RunResults,
   type RunStarted,
+  type RunState,
+  readRun,
   runExperiment,
   runFiles,
   runTask,
@@ -44,6 +47,7 @@ export {
   type TrialEnded,
   type TrialRetried,
   type TrialStarted,
+  type TrialState,
   type TrialSummary,
 } from "./experiment/index.ts";
 export { findCheckpoint, type Prediction, type PredictOptions, predict } from "./inference/index.ts";

@@ -1,5 +1,6 @@
 /** Experiments: their schema, their files, and the configurations of their trials. */
 export { type AugmentationConfig, augmentationSchema } from "./augmentation.ts";
+export { nearest } from "./describe.ts";
 export { type Difference, describeDifference, differences } from "./difference.ts";
 export { failureSchema } from "./failure-schema.ts";
 export { DISTMIS_SPACE } from "./flat.ts";

@@ -1,6 +1,6 @@
 /** Running experiments on a cluster: trials, gangs, results. */
-export type { RunResults, TrialSummary } from "../run-folder/index.ts";
-export { runFiles } from "../run-folder/index.ts";
+export type { RunReading, RunResults, RunState, TrialState, TrialSummary } from "../run-folder/index.ts";
+export { readRun, runFiles } from "../run-folder/index.ts";
 export type { Searcher, TrialOutcome } from "../search/index.ts";
 export type {
   EpochEnded,

@@ -25,6 +25,9 @@ const ownerSchema = z.object({
 });
 type Owner = z.output<typeof ownerSchema>;
 
+/** Who holds a lock. */
+export type LockOwner = Pick<Owner, "host" | "pid" | "since">;
+
 /** How a refusal calls what is locked. */
 export interface LockWords {
   /** Completes "... is worked on by process 1": "this run". */
@@ -77,7 +80,8 @@ async function linked(from: string, to: string): Promise<boolean> {
 async function takeOver(file: string, draft: string, { what, instead }: LockWords): Promise<void> {
   const owner = await readOwner(file);
   if (owner === null) return;
-  if (await isAlive(owner, file, draft)) {
+  // Both times are the file server's, whatever the hosts' clocks say: the draft was written just now.
+  if (await isAlive(owner, file, async () => (await stat(draft)).mtimeMs)) {
     throw new DistmisError(
       "RUN_REFUSED",
       `${file}: ${what} is worked on by process ${owner.pid} on host ${owner.host} since ${owner.since}; ` +
@@ -108,13 +112,23 @@ async function readOwner(file: string): Promise<Owner | null> {
   }
 }
 
-async function isAlive(owner: Owner, file: string, draft: string): Promise<boolean> {
+/** The living process that holds the lock `file`; null if none does. Needs no right to write. */
+export async function lockOwner(file: string): Promise<LockOwner | null> {
+  const owner = await readOwner(file);
+  // By this host's clock, as nothing is written: one that is minutes off takes a living owner on another host for dead, or a dead
+  // one for living; nothing is decided by it.
+  if (owner === null || !(await isAlive(owner, file, async () => Date.now()))) return null;
+  const { host, pid, since } = owner;
+  return { host, pid, since };
+}
+
+/** @param now the present time on the clock that stamps `file`; asked if the owner is on another host */
+async function isAlive(owner: Owner, file: string, now: () => Promise<number>): Promise<boolean> {
   if (owner.host === hostname()) {
     return owner.bootId === (await bootId()) && owner.startTicks === ((await startTicks(owner.pid)) ?? "gone");
   }
-  // Both times are the file server's, whatever the hosts' clocks say: the draft was written just now.
-  const [held, now] = await Promise.all([stat(file), stat(draft)]);
-  return now.mtimeMs - held.mtimeMs < SILENT_MILLISECONDS;
+  const [held, time] = await Promise.all([stat(file), now()]);
+  return time - held.mtimeMs < SILENT_MILLISECONDS;
 }
 
 /** Field 22 of /proc/PID/stat; null if there is no such process or it is a zombie. */

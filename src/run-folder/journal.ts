@@ -7,7 +7,7 @@ import { open } from "node:fs/promises";
 import { crc32c } from "@node-rs/crc32";
 import { type Deferred, deferred } from "../async/index.ts";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
-import { type JournalRecord, type RecordBody, recordSchema } from "./record.ts";
+import { JOURNAL_VERSION, type JournalRecord, type RecordBody, recordSchema } from "./record.ts";
 
 const NEWLINE = 0x0a;
 const TRAILER = /,"crc32c":"([0-9a-f]{8})"}$/;
@@ -50,7 +50,7 @@ export async function readJournal(file: string, onRecord: (record: JournalRecord
 
   const take = (bytes: Buffer): void => {
     line++;
-    const decoded = decodeLine(bytes, lastSeq + 1);
+    const decoded = decodeLine(`${file}:${line}`, bytes, lastSeq + 1);
     if (bad !== null) {
       if (isWholeLine(bytes)) {
         const where = `${file}:${bad.line}: ${bad.reason}, and valid records follow`;
@@ -107,17 +107,33 @@ function checkedText(text: string): { json: string } | string {
   return found === trailer[1] ? { json: `${body}}` } : `the checksum is ${trailer[1]}, the record's is ${found}`;
 }
 
-/** The record, or what is wrong with the line. */
-function decodeLine(bytes: Buffer, expectedSeq: number): JournalRecord | string {
+/** The record, or what is wrong with the line. @param where file and line, for messages */
+function decodeLine(where: string, bytes: Buffer, expectedSeq: number): JournalRecord | string {
   const checked = checkedText(bytes.toString("utf8"));
   if (typeof checked === "string") return checked;
-  const parsed = recordSchema.safeParse(JSON.parse(checked.json));
+  const raw: unknown = JSON.parse(checked.json);
+  const parsed = recordSchema.safeParse(raw);
   if (!parsed.success) {
+    const version = versionOf(raw);
+    if (version > JOURNAL_VERSION) {
+      throw new DistmisError(
+        "RUN_REFUSED",
+        `${where}: written by a newer distmis, in version ${version} of the format; this one reads up to ${JOURNAL_VERSION}: update it`,
+      );
+    }
     const [issue] = parsed.error.issues;
     const what = issue === undefined ? "" : `: ${issue.path.join(".")}: ${issue.message}`;
-    throw new DistmisError("RUN_REFUSED", `journal record ${expectedSeq} is not of this version of distmis${what}`);
+    throw new DistmisError(
+      "RUN_REFUSED",
+      `${where}: not a record of this distmis, which reads up to version ${JOURNAL_VERSION} of the format${what}; use the distmis that wrote it, or another run folder`,
+    );
   }
   return parsed.data.seq === expectedSeq ? parsed.data : `expected record ${expectedSeq}, found ${parsed.data.seq}`;
+}
+
+function versionOf(record: unknown): number {
+  const found = typeof record === "object" && record !== null && "version" in record ? record.version : 0;
+  return typeof found === "number" ? found : 0;
 }
 
 /** Opens a journal for writing behind what {@link readJournal} found valid; a torn end is cut off. */

@@ -7,10 +7,11 @@ import { describeDifference, differences, type Experiment } from "../config/inde
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
 import { takeLock } from "../lock/index.ts";
 import { makeFolder } from "../paths/index.ts";
-import { type Journal, type JournalContents, openJournal, readJournal } from "./journal.ts";
+import { type Journal, openJournal } from "./journal.ts";
 import { runFiles } from "./layout.ts";
+import { readState } from "./read-run.ts";
 import { JOURNAL_VERSION, type JournalRecord, type RecordBody } from "./record.ts";
-import { createReducer, emptyState, type RunState } from "./state.ts";
+import type { RunState } from "./state.ts";
 
 export interface RunFolder {
   readonly dir: string;
@@ -44,12 +45,7 @@ export async function openRun(dir: string, experiment: Experiment): Promise<RunF
   );
   let journal: Journal | null = null;
   try {
-    const state = emptyState();
-    const reduce = createReducer(state);
-    const contents = await readJournal(runFiles.journal(dir), (record) => {
-      checkVersion(dir, record);
-      reduce(record);
-    });
+    const { state, reduce, ...contents } = await readState(dir);
     if (state.experiment !== null) refuseChange(dir, state.experiment, experiment);
     const folder: RunFolder = {
       dir,
@@ -71,7 +67,7 @@ export async function openRun(dir: string, experiment: Experiment): Promise<RunF
     };
     if (!state.finished) {
       journal = await usable(dir, () => openJournal(runFiles.journal(dir), contents));
-      await begin(folder, contents, experiment);
+      await begin(folder, experiment);
     }
     return folder;
   } catch (error) {
@@ -81,10 +77,9 @@ export async function openRun(dir: string, experiment: Experiment): Promise<RunF
   }
 }
 
-async function begin(folder: RunFolder, contents: JournalContents, experiment: Experiment): Promise<void> {
-  const by = { experiment, host: hostname(), pid: process.pid };
-  if (contents.lastSeq === 0) folder.record({ type: "run_started", version: JOURNAL_VERSION, ...by });
-  else folder.record({ type: "run_continued", ...by });
+async function begin(folder: RunFolder, experiment: Experiment): Promise<void> {
+  const by = { version: JOURNAL_VERSION, experiment, host: hostname(), pid: process.pid };
+  folder.record({ type: folder.continued ? "run_continued" : "run_started", ...by });
   await folder.commit();
   const header = "# The experiment of this run as it was resolved: every default filled in, every path absolute.\n";
   await usable(folder.dir, () => writeFileAtomic(runFiles.experiment(folder.dir), header + stringify(experiment)));
@@ -120,21 +115,6 @@ async function usable<T>(dir: string, action: () => Promise<T>): Promise<T> {
     throw new DistmisError("FILE_UNUSABLE", `${dir}: can't be used as a run folder: ${messageOf(error)}`, {
       cause: error,
     });
-  }
-}
-
-function checkVersion(dir: string, record: JournalRecord): void {
-  if (record.seq === 1 && record.type !== "run_started") {
-    throw new DistmisError(
-      "RUN_REFUSED",
-      `${runFiles.journal(dir)}: expected a run's start first, found ${record.type}`,
-    );
-  }
-  if (record.type === "run_started" && record.version !== JOURNAL_VERSION) {
-    throw new DistmisError(
-      "RUN_REFUSED",
-      `${runFiles.journal(dir)}: written in version ${record.version} of the format, this distmis reads ${JOURNAL_VERSION}`,
-    );
   }
 }
 

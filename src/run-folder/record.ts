@@ -2,9 +2,15 @@
 import { z } from "zod";
 import { experimentSchema } from "../config/index.ts";
 
-/** Version of the journal's format; raised when an older program could not read it. */
-export const JOURNAL_VERSION = 1;
+/**
+ * Version of the journal's format: raised with a new kind of record or a new value of a field, which an older program would refuse;
+ * not with a new field, which it leaves out. Journals of all versions up to this one are read.
+ *
+ * 1: the first one. 2: trials that are `pruned`, attempts that end as `stalled` or by a `limit`.
+ */
+export const JOURNAL_VERSION = 2;
 
+const version = z.int().min(1).max(JOURNAL_VERSION);
 const trial = z.string().min(1);
 const attempt = z.int().min(1);
 // JSON has no NaN: a metric that is not a number is written as null.
@@ -18,8 +24,14 @@ const metrics = z.record(
 const process = { host: z.string(), pid: z.int() };
 
 const recordBodySchema = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("run_started"), version: z.int(), experiment: experimentSchema, ...process }),
-  z.object({ type: z.literal("run_continued"), experiment: experimentSchema, ...process }),
+  z.object({ type: z.literal("run_started"), version, experiment: experimentSchema, ...process }),
+  z.object({
+    type: z.literal("run_continued"),
+    /** Of the program that continues the run: an older journal grows in its format from here on. */
+    version: version.default(1),
+    experiment: experimentSchema,
+    ...process,
+  }),
   z.object({
     type: z.literal("trial_created"),
     trial,
