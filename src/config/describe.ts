@@ -13,6 +13,7 @@ export interface SchemaNode {
   default?: unknown;
   additionalProperties?: SchemaNode | boolean;
   items?: SchemaNode;
+  prefixItems?: SchemaNode[];
   anyOf?: SchemaNode[];
   enum?: unknown[];
   const?: unknown;
@@ -39,7 +40,7 @@ export function nodeAt(root: SchemaNode, path: FieldPath): SchemaNode | undefine
   let node: SchemaNode | undefined = root;
   for (const key of path) {
     if (node === undefined) return undefined;
-    if (typeof key === "number") node = node.items;
+    if (typeof key === "number") node = node.prefixItems?.[key] ?? node.items;
     else if (node.properties !== undefined && Object.hasOwn(node.properties, key)) node = node.properties[key];
     else node = typeof node.additionalProperties === "object" ? node.additionalProperties : undefined;
   }

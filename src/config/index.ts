@@ -1,9 +1,24 @@
 /** Experiments: their schema, their files, and the configurations of their trials. */
+
 export { type AugmentationConfig, augmentationSchema } from "./augmentation.ts";
+export {
+  type Axis,
+  type AxisValues,
+  allows,
+  axisSize,
+  type Condition,
+  describeAxis,
+  isActive,
+  type Parameters,
+  valueAtIndex,
+  valuesOf,
+} from "./axis.ts";
+export { MAX_GRID_TRIALS } from "./check-space.ts";
 export { nearest } from "./describe.ts";
 export { type Difference, describeDifference, differences } from "./difference.ts";
 export { failureSchema } from "./failure-schema.ts";
 export { DISTMIS_SPACE } from "./flat.ts";
+export { gridPoints, gridSize } from "./grid-points.ts";
 export { defineExperiment, type LoadOptions, loadExperiment } from "./load.ts";
 export { loadAugmentation } from "./load-augmentation.ts";
 export { configurationReference } from "./reference.ts";
@@ -23,5 +38,5 @@ export {
   trainSchema,
   trialConfigSchema,
 } from "./schema.ts";
-export { searchSchema } from "./search-schema.ts";
-export { gridPoints, gridSize, MAX_GRID_TRIALS, type Parameters, trialConfig } from "./space.ts";
+export { type AxisConfig, type SearchConfig, searchSchema } from "./search-schema.ts";
+export { axesOf, fieldValue, pointIn, trialConfig } from "./space.ts";

@@ -1,12 +1,12 @@
 /** Experiment files and objects -> valid experiments. */
 import path from "node:path";
 import { DistmisError } from "../errors/index.ts";
+import { checkSpace } from "./check-space.ts";
 import { type FieldPath, leafPaths, nearestPath, nodeAt, schemaNode } from "./describe.ts";
 import { type ConfigDocument, parseText, readDocument } from "./document.ts";
 import { expandFlat, type FlatMode, isFlat } from "./flat.ts";
 import { isPlainObject, type Problem, problemsOf, setValue, splitPath, throwProblems } from "./problems.ts";
 import { type Experiment, type ExperimentInput, experimentSchema } from "./schema.ts";
-import { checkSpace } from "./space.ts";
 
 export interface LoadOptions {
   /** Overrides as on the command line, `path=value`, the value in YAML: `train.learning_rate=1e-3`. */
@@ -83,7 +83,8 @@ function validate(data: unknown, where: (path: FieldPath) => string, base: (fiel
   }
   const experiment = parsed.data;
   const problems: Problem[] = checkSpace(experiment);
-  const searchesData = Object.hasOwn(experiment.search.space, "data.dir");
+  const dirs = experiment.search.space["data.dir"];
+  const searchesData = dirs !== undefined && dirs.when === undefined;
   if (experiment.data === undefined && experiment.trainer.module === undefined && !searchesData) {
     problems.push({
       path: ["data", "dir"],
@@ -98,8 +99,17 @@ function withAbsolutePaths(experiment: Experiment, base: (field: string) => stri
   const { data, trainer, search } = experiment;
   if (data !== undefined) data.dir = path.resolve(base("data.dir"), data.dir);
   if (trainer.module !== undefined) trainer.module = path.resolve(base("trainer.module"), trainer.module);
-  const dirs = search.space["data.dir"];
-  if (dirs !== undefined) dirs.grid = dirs.grid.map((dir) => path.resolve(base("search.space.data.dir"), String(dir)));
+  const { warm_start: warm, space } = search;
+  warm.runs = warm.runs.map((run) => path.resolve(base("search.warm_start.runs"), run));
+  // Wherever a value of data.dir is named: on its axis, in conditions, in configurations.
+  const resolved = (dir: unknown): string => path.resolve(base("search.space.data.dir"), String(dir));
+  const dirs = space["data.dir"];
+  if (dirs?.grid !== undefined) dirs.grid = dirs.grid.map(resolved);
+  if (dirs?.choice !== undefined) dirs.choice = dirs.choice.map(resolved);
+  for (const values of [...Object.values(space).map(({ when }) => when ?? {})]) {
+    if (values["data.dir"] !== undefined) values["data.dir"] = values["data.dir"].map(resolved);
+  }
+  for (const each of warm.configurations) if ("data.dir" in each) each["data.dir"] = resolved(each["data.dir"]);
   return experiment;
 }
 

@@ -2,7 +2,7 @@
 import { access } from "node:fs/promises";
 import path from "node:path";
 import type { Cluster } from "../cluster/index.ts";
-import { type Experiment, gridSize, trialConfig } from "../config/index.ts";
+import { axesOf, type Experiment, gridSize, trialConfig, valuesOf } from "../config/index.ts";
 import { DistmisError, messageOf } from "../errors/index.ts";
 import {
   createResultsWriter,
@@ -102,14 +102,14 @@ async function execute(
 }
 
 async function announce(folder: RunFolder, experiment: Experiment, emit: Emit): Promise<void> {
-  const { metric, mode, space } = experiment.search;
+  const { metric, mode } = experiment.search;
   const time = new Date().toISOString();
   await emit({
     type: "run_started",
     time,
     name: experiment.name,
     runDir: folder.dir,
-    trials: gridSize(space),
+    trials: gridSize(axesOf(experiment)),
     endedBefore: [...folder.state.trials.values()].filter(hasEnded).length,
     continued: folder.continued,
     metric,
@@ -251,8 +251,12 @@ async function runTrials(
 }
 
 /** The numbers of replicas that trials of the experiment have. */
-function replicasOfTrials({ search, resources }: Experiment): number[] {
-  return search.space["resources.replicas"]?.grid.map(Number) ?? [resources.replicas];
+function replicasOfTrials(experiment: Experiment): number[] {
+  const own = experiment.resources.replicas;
+  const axis = axesOf(experiment).find(({ path }) => path === "resources.replicas");
+  if (axis === undefined) return [own];
+  const searched = [...valuesOf(axis)].map(Number);
+  return axis.when.length === 0 ? searched : [...new Set([...searched, own])];
 }
 
 /** A word of distmis itself on the run. */

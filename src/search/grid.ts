@@ -1,24 +1,14 @@
 /** All combinations of the search space, in order. */
-import { type Experiment, gridPoints, gridSize, type Parameters } from "../config/index.ts";
-import type { Searcher } from "./searcher.ts";
+import { type Axis, gridPoints } from "../config/index.ts";
+import { type Draws, keyOf } from "./draws.ts";
 
-/** @param known how many of the combinations are trials already */
-export function gridSearcher(space: Experiment["search"]["space"], known: number): Searcher {
-  const points = gridPoints(space);
-  let asked = 0;
-  const next = (): Parameters | null => {
-    const { value } = points.next();
-    if (value === undefined) return null;
-    asked++;
-    return value;
-  };
-  while (asked < known && next() !== null);
-  const size = gridSize(space);
-  return {
-    remaining: () => size - asked,
-    ask: async () => next(),
-    report: async () => "continue",
-    tell: async () => {},
-    close: async () => {},
+export function gridDraws(axes: readonly Axis[]): Draws {
+  const points = gridPoints(axes);
+  return (_number, covered) => {
+    for (;;) {
+      const { value } = points.next();
+      if (value === undefined) return null;
+      if (!covered.has(keyOf(value))) return value;
+    }
   };
 }

@@ -1,6 +1,6 @@
 /** The interface of search algorithms, and which one an experiment names. */
 import type { Experiment, Parameters } from "../config/index.ts";
-import { gridSearcher } from "./grid.ts";
+import { createProposals } from "./proposals.ts";
 
 /** What a searcher learns of a trial that has ended. */
 export interface TrialOutcome {
@@ -42,8 +42,15 @@ export interface Searcher {
  * @param known all trials that were asked for before, in the order of their ids
  */
 export function createSearcher(experiment: Experiment, known: readonly KnownTrial[]): Searcher {
-  switch (experiment.search.sampler) {
-    case "grid":
-      return gridSearcher(experiment.search.space, known.length);
-  }
+  const proposals = createProposals(
+    experiment,
+    known.map(({ parameters }) => parameters),
+  );
+  return {
+    remaining: proposals.remaining,
+    ask: async () => proposals.next(),
+    report: async () => "continue",
+    tell: async () => {},
+    close: async () => {},
+  };
 }

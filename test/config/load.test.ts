@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import {
+  axesOf,
   defineExperiment,
   differences,
   gridPoints,
@@ -199,7 +200,7 @@ describe("search space", () => {
     const experiment = await loadExperiment(
       await write(`${valid}search: { space: { resources.replicas: { grid: [1, 2, 4] } } }`),
     );
-    const trials = [...gridPoints(experiment.search.space)].map((point) => trialConfig(experiment, point));
+    const trials = [...gridPoints(axesOf(experiment))].map((point) => trialConfig(experiment, point));
     assert.deepEqual(
       trials.map(({ resources }) => resources.replicas),
       [1, 2, 4],
@@ -240,7 +241,7 @@ describe("search space", () => {
     );
     const experiment = await loadExperiment(file);
     assert.equal(experiment.train.early_stopping, undefined);
-    const trials = [...gridPoints(experiment.search.space)].map((point) => trialConfig(experiment, point).train);
+    const trials = [...gridPoints(axesOf(experiment))].map((point) => trialConfig(experiment, point).train);
     assert.deepEqual(
       trials.map(({ early_stopping, optimizer }) => ({ ...early_stopping, optimizer })),
       [
@@ -262,7 +263,7 @@ describe("search space", () => {
       trainer: { module: "m.mjs", parameters: { a: 1 } },
       search: { space: { "trainer.parameters.a": { grid: [1, "b"] }, "trainer.parameters.deep.c": { grid: [true] } } },
     });
-    const configs = [...gridPoints(experiment.search.space)].map((point) => trialConfig(experiment, point));
+    const configs = [...gridPoints(axesOf(experiment))].map((point) => trialConfig(experiment, point));
     assert.deepEqual(
       configs.map((config) => config.trainer.parameters),
       [
@@ -274,7 +275,7 @@ describe("search space", () => {
   });
 
   it("is one trial when empty", () => {
-    assert.deepEqual([...gridPoints({})], [{}]);
+    assert.deepEqual([...gridPoints([])], [{}]);
   });
 });
 
@@ -283,8 +284,8 @@ describe("DistMIS's own configuration", () => {
 
   it("is its published grid of 32 trials", async () => {
     const experiment = await loadExperiment(await write(flat, "config.json"), { datasetDir: "records" });
-    const points = [...gridPoints(experiment.search.space)];
-    assert.equal(gridSize(experiment.search.space), 32);
+    const points = [...gridPoints(axesOf(experiment))];
+    assert.equal(gridSize(axesOf(experiment)), 32);
     assert.equal(new Set(points.map((point) => JSON.stringify(point))).size, 32);
     assert.deepEqual(points[1], {
       "train.learning_rate": 1e-4,
@@ -367,7 +368,7 @@ describe("configs/", () => {
     const sizes = new Map<string, number>();
     for (const file of files) {
       const experiment = await loadExperiment(path.join(configs, file), { datasetDir: folder });
-      sizes.set(file, gridSize(experiment.search.space));
+      sizes.set(file, gridSize(axesOf(experiment)));
     }
     assert.equal(sizes.get("distmis-exp-parallel.json"), 32);
     assert.equal(sizes.get("distmis-grid.yaml"), 32);
