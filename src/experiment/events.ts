@@ -95,6 +95,8 @@ export interface LogLine extends Timed {
 export interface RunEnded extends Timed {
   type: "run_ended";
   state: "finished" | "interrupted";
+  /** Which limit of the search has ended it, in words; null if none. */
+  limit: string | null;
   /** The best trial, null if none has a value of the metric. */
   best: string | null;
   completed: number;

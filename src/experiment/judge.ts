@@ -17,6 +17,8 @@ export interface AttemptContext {
   report(trial: TrialState, epoch: number, value: number): Promise<"continue" | "prune">;
   /** Whether the run is being stopped: then a lost gang is no failure. */
   stopping(): boolean;
+  /** By what, while it is. */
+  stoppedBy(): { cause: "interrupted" | "limit"; error: string };
   /** How often in this run a port of each trial was taken. */
   portsTaken: Map<string, number>;
 }
@@ -48,7 +50,7 @@ export async function judgeEnded(
   const outcome = outcomeName(ended.outcome);
   if (outcome === "completed") return conclude(context, trial, attempt, "completed", ended.metrics, null);
   if (outcome === "stopped" && pruned) return conclude(context, trial, attempt, "pruned", ended.metrics, null);
-  if (outcome === "stopped" && context.stopping()) return interrupt(context, trial, attempt, "stopped by the user");
+  if (outcome === "stopped" && context.stopping()) return interrupt(context, trial, attempt, context.stoppedBy());
   const reason = outcome === "stopped" ? "it stopped without being asked to" : failureText(ended);
   const error = withLog(context, trial, reason, rank);
   if (ended.errorCode === "PORT_TAKEN") return portTaken(context, trial, attempt, error);
@@ -68,9 +70,9 @@ export async function judgeLost(
   attempt: number,
   ended: GangEnded,
 ): Promise<Verdict> {
-  if (context.stopping()) return interrupt(context, trial, attempt, "stopped by the user");
+  if (context.stopping()) return interrupt(context, trial, attempt, context.stoppedBy());
   if (ended.cause === GangEndCause.GANG_END_CAUSE_SHUTDOWN) {
-    await interrupt(context, trial, attempt, ended.message);
+    await interrupt(context, trial, attempt, { cause: "interrupted", error: ended.message });
     return "cluster_lost";
   }
   const error = withLog(context, trial, ended.message, ended.rank ?? 0);
@@ -119,9 +121,14 @@ function withLog({ folder }: AttemptContext, trial: TrialState, reason: string, 
   return `${reason}; log: ${runFiles.trialLog(folder.dir, trial.id, rank)}`;
 }
 
-async function interrupt(context: AttemptContext, trial: TrialState, attempt: number, error: string): Promise<Verdict> {
+async function interrupt(
+  context: AttemptContext,
+  trial: TrialState,
+  attempt: number,
+  { cause, error }: ReturnType<AttemptContext["stoppedBy"]>,
+): Promise<Verdict> {
   const { folder, emit, experiment } = context;
-  const { time } = folder.record({ type: "attempt_ended", trial: trial.id, attempt, cause: "interrupted", error });
+  const { time } = folder.record({ type: "attempt_ended", trial: trial.id, attempt, cause, error });
   await folder.commit();
   const best = bestEpoch(trial, experiment.search.mode);
   const { lastMetrics: metrics, seconds } = trial;

@@ -34,7 +34,9 @@ export interface LaneOptions {
   placementDeadline: number;
   /** How often gangs may fail to start in a row before it is given up. */
   maxStartFailures: number;
-  /** Ends the running items after their step, and all gangs after the grace. */
+  /** Ends the running items after their step, however long that takes, and then all gangs. */
+  finish: AbortSignal;
+  /** The same, and ends all gangs after the grace. */
   stop: AbortSignal;
   /** Ends all gangs at once. */
   kill: AbortSignal;
@@ -68,7 +70,8 @@ export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: 
   let startFailures = 0;
   let fatal: { error: unknown } | null = null;
 
-  const stopping = (): boolean => options.stop.aborted || options.kill.aborted || fatal !== null;
+  const stopping = (): boolean =>
+    options.finish.aborted || options.stop.aborted || options.kill.aborted || fatal !== null;
   const used = (): number => [...lanes].reduce((sum, { replicas }) => sum + replicas, 0);
   const find = (wanted: (lane: Lane<T>) => boolean): Lane<T> | undefined => [...lanes].find(wanted);
   const hasPlace = ({ phase }: Lane<T>): boolean => phase === "busy" || phase === "idle";
@@ -229,16 +232,20 @@ export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: 
     await work.warn(`continuing with ${bound === 1 ? "1 trial" : `${bound} trials`} at once: ${message}`);
   };
 
-  let graceTimer: NodeJS.Timeout | undefined;
-  const onStop = (): void => {
+  const onFinish = (): void => {
     for (const lane of lanes) {
       if (lane.phase === "starting") lane.session.kill();
       else lane.session.requestStop("the run is being stopped");
       lane.wake.resolve();
     }
     changed();
+  };
+  let graceTimer: NodeJS.Timeout | undefined;
+  const onStop = (): void => {
+    onFinish();
     graceTimer = setTimeout(killAll, options.stopGraceSeconds * 1000);
   };
+  options.finish.addEventListener("abort", onFinish, { once: true });
   options.stop.addEventListener("abort", onStop, { once: true });
   options.kill.addEventListener("abort", killAll, { once: true });
   void cluster.lost.then((reason) => fail(new DistmisError("CLUSTER_UNAVAILABLE", `the cluster went away: ${reason}`)));
@@ -247,6 +254,7 @@ export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: 
     await done.promise;
   } finally {
     clearTimeout(graceTimer);
+    options.finish.removeEventListener("abort", onFinish);
     options.stop.removeEventListener("abort", onStop);
     options.kill.removeEventListener("abort", killAll);
   }

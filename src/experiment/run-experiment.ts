@@ -1,9 +1,7 @@
 /** The orchestrator: experiment -> trials -> assignments -> results, with the journal as its memory. */
-import { access } from "node:fs/promises";
 import path from "node:path";
 import type { Cluster } from "../cluster/index.ts";
-import { axesOf, type Experiment, gridSize, trialConfig, valuesOf } from "../config/index.ts";
-import { DistmisError, messageOf } from "../errors/index.ts";
+import { type Experiment, trialConfig } from "../config/index.ts";
 import {
   createResultsWriter,
   hasEnded,
@@ -14,14 +12,17 @@ import {
   runFiles,
   type TrialState,
 } from "../run-folder/index.ts";
-import { createSearcher, type Searcher } from "../search/index.ts";
+import { createSearcher, knownTrials, outcomeOf, type Searcher } from "../search/index.ts";
 import { runAttempt } from "./attempt.ts";
+import { checkInputs } from "./check-inputs.ts";
 import { createEventQueue } from "./event-queue.ts";
 import type { RunEvent } from "./events.ts";
 import { runLanes } from "./lanes.ts";
 import { leaveModel } from "./leave-model.ts";
+import { createLimits, type Limits } from "./limits.ts";
 import { planPlacement, replicasAfterLoss, replicasHeld } from "./placement.ts";
-import { createTrialSource, knownTrials, outcomeOf } from "./trial-source.ts";
+import { plannedTrials, replicasOfTrials } from "./planned.ts";
+import { createTrialSource, type TrialSource } from "./trial-source.ts";
 
 export interface RunOptions {
   /** Folder of the run, on a file system that all nodes share; created if need be. */
@@ -89,6 +90,7 @@ async function execute(
       type: "run_ended",
       time: new Date().toISOString(),
       state: results.state,
+      limit: results.limit,
       best: results.best?.trial ?? null,
       completed: results.trials.filter((trial) => trial.state === "completed").length,
       failed: results.trials.filter((trial) => trial.state === "failed").length,
@@ -109,7 +111,7 @@ async function announce(folder: RunFolder, experiment: Experiment, emit: Emit): 
     time,
     name: experiment.name,
     runDir: folder.dir,
-    trials: gridSize(axesOf(experiment)),
+    trials: plannedTrials(folder.state, experiment),
     endedBefore: [...folder.state.trials.values()].filter(hasEnded).length,
     continued: folder.continued,
     metric,
@@ -127,6 +129,7 @@ function resultsOf(folder: RunFolder, experiment: Experiment): Omit<RunResults, 
   const [first] = trials;
   return {
     state: folder.state.finished ? "finished" : "interrupted",
+    limit: folder.state.limit,
     runDir: folder.dir,
     metric,
     mode,
@@ -146,18 +149,33 @@ async function work(
   const never = new AbortController().signal;
   const stop = AbortSignal.any([options.signal ?? never, folder.lockLost]);
   const kill = AbortSignal.any([options.killSignal ?? never, folder.lockLost]);
+  const limits = createLimits(folder.state, experiment, (text) => void emit(remark(text)));
   const writer = createResultsWriter(folder.dir, experiment.search.metric, () =>
     rankedSummaries(folder.state, experiment, folder.dir),
   );
   try {
-    await searchAll(folder, connect, experiment, { ...options, signal: stop, killSignal: kill }, emit, writer.changed);
+    await searchAll(
+      folder,
+      connect,
+      experiment,
+      { ...options, signal: stop, killSignal: kill },
+      limits,
+      emit,
+      writer.changed,
+    );
     folder.lockLost.throwIfAborted();
     const all = [...folder.state.trials.values()];
-    const finished = all.length > 0 && all.every(hasEnded) && !stop.aborted && !kill.aborted;
-    folder.record({ type: "run_ended", state: finished ? "finished" : "interrupted" });
+    const finished =
+      (limits.signal.aborted || (all.length > 0 && all.every(hasEnded))) && !stop.aborted && !kill.aborted;
+    folder.record({
+      type: "run_ended",
+      state: finished ? "finished" : "interrupted",
+      limit: finished ? limits.reached() : null,
+    });
     await folder.commit();
     writer.changed();
   } finally {
+    limits.close();
     await writer.close();
   }
 }
@@ -167,13 +185,16 @@ async function searchAll(
   connect: () => Promise<Cluster>,
   experiment: Experiment,
   options: StoppableOptions,
+  limits: Limits,
   emit: Emit,
   changed: () => void,
 ): Promise<void> {
-  const searcher = createSearcher(experiment, knownTrials(folder, experiment));
+  const searcher = createSearcher(experiment, knownTrials(folder.state, experiment));
+  const source = createTrialSource(folder, searcher, limits);
   try {
-    await runTrials(folder, searcher, connect, experiment, options, emit, changed);
+    await runTrials(folder, searcher, source, connect, experiment, options, limits, emit, changed);
   } finally {
+    source.close();
     await searcher.close();
   }
 }
@@ -181,14 +202,15 @@ async function searchAll(
 async function runTrials(
   folder: RunFolder,
   searcher: Searcher,
+  source: TrialSource,
   connect: () => Promise<Cluster>,
   experiment: Experiment,
   { signal: stop, killSignal: kill, stopGraceSeconds = 10 }: StoppableOptions,
+  limits: Limits,
   emit: Emit,
   changed: () => void,
 ): Promise<void> {
-  const source = createTrialSource(folder, searcher);
-  if (source.remaining() === 0 || stop.aborted) return;
+  if (source.remaining() === 0 || limits.signal.aborted || stop.aborted) return;
 
   const cluster = await connect().catch((error: unknown) => {
     // An interrupted start is an interrupted run.
@@ -214,7 +236,16 @@ async function runTrials(
     gpus,
   });
 
-  const report = (trial: TrialState, epoch: number, value: number) => searcher.report(trial.id, epoch, value);
+  const report = (trial: TrialState, epoch: number, value: number) => {
+    limits.reported(trial, value);
+    return searcher.report(trial.id, epoch, value);
+  };
+  const stoppedBy = () => {
+    const limit = limits.reached();
+    return stop.aborted || limit === null
+      ? { cause: "interrupted" as const, error: "stopped by the user" }
+      : { cause: "limit" as const, error: limit };
+  };
   const portsTaken = new Map<string, number>();
   await runLanes<TrialState>(
     cluster,
@@ -226,9 +257,11 @@ async function runTrials(
         return choose(cluster, placement.request, resources, wanted);
       },
       async run(session, workers, trial, stopping) {
-        const context = { folder, experiment, emit, stopping, portsTaken, report };
-        const verdict = await runAttempt(context, session, workers, trial);
+        const context = { folder, experiment, emit, stopping, stoppedBy, portsTaken, report };
+        const release = limits.started(workers.length * gpus);
+        const verdict = await runAttempt(context, session, workers, trial).finally(release);
         if (verdict === "ended") {
+          limits.ended(trial);
           const outcome = outcomeOf(trial, experiment);
           if (outcome !== null) await searcher.tell(trial.id, outcome);
           changed();
@@ -243,6 +276,7 @@ async function runTrials(
       placement,
       placementDeadline: resources.placement_deadline,
       maxStartFailures: experiment.failure.max_failures,
+      finish: limits.signal,
       stop,
       kill,
       stopGraceSeconds,
@@ -250,34 +284,7 @@ async function runTrials(
   );
 }
 
-/** The numbers of replicas that trials of the experiment have. */
-function replicasOfTrials(experiment: Experiment): number[] {
-  const own = experiment.resources.replicas;
-  const axis = axesOf(experiment).find(({ path }) => path === "resources.replicas");
-  if (axis === undefined) return [own];
-  const searched = [...valuesOf(axis)].map(Number);
-  return axis.when.length === 0 ? searched : [...new Set([...searched, own])];
-}
-
 /** A word of distmis itself on the run. */
 function remark(text: string): RunEvent {
   return { type: "log", time: new Date().toISOString(), trial: null, stream: "distmis", rank: null, text };
-}
-
-/** What every trial would fail for, found before the first one starts. */
-async function checkInputs({ data, trainer }: Experiment): Promise<void> {
-  const check = async (field: string, file: string, hint: string): Promise<void> => {
-    try {
-      await access(file);
-    } catch (error) {
-      throw new DistmisError("FILE_UNUSABLE", `${field}: ${file} can't be read: ${messageOf(error)}; ${hint}`, {
-        cause: error,
-      });
-    }
-  };
-  if (trainer.module !== undefined)
-    await check("trainer.module", trainer.module, "expected a module that exports a task");
-  else if (data !== undefined) {
-    await check("data.dir", path.join(data.dir, "info.json"), "make the TFRecords with `distmis tfrecord`");
-  }
 }

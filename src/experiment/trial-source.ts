@@ -1,8 +1,8 @@
 /** The trials that are to be run: those that wait, then new ones of the searcher. */
 import { deferred } from "../async/index.ts";
-import type { Experiment } from "../config/index.ts";
-import { bestEpoch, hasEnded, type RunFolder, type TrialState, trialId } from "../run-folder/index.ts";
-import type { KnownTrial, Searcher, TrialOutcome } from "../search/index.ts";
+import { hasEnded, type RunFolder, type TrialState, trialId } from "../run-folder/index.ts";
+import type { Searcher } from "../search/index.ts";
+import type { Limits } from "./limits.ts";
 
 export interface TrialSource {
   /** How many trials are to be run; Infinity if that is open. */
@@ -11,28 +11,33 @@ export interface TrialSource {
   take(): Promise<TrialState | null>;
   /** A trial that was not begun, or is to be run again. */
   putBack(trial: TrialState): void;
+  /** No more trials are made: also not one that the searcher is still being asked for. */
+  close(): void;
 }
 
 /** @param searcher knows the trials of the folder */
-export function createTrialSource(folder: RunFolder, searcher: Searcher): TrialSource {
+export function createTrialSource(folder: RunFolder, searcher: Searcher, limits: Limits): TrialSource {
   const { trials } = folder.state;
   /** Known trials that are to be run: unfinished ones of before, and those that came back. */
   const waiting = [...trials.values()].filter((trial) => !hasEnded(trial));
   let lastNumber = [...trials.keys()].reduce((last, id) => Math.max(last, Number(id)), 0);
   let asked: Promise<TrialState | null> | null = null;
   let cameBack = deferred<undefined>();
+  let closed = false;
+  const open = (): boolean => !closed && limits.room() > 0;
 
   async function ask(): Promise<TrialState | null> {
+    if (!open()) return null;
     const id = trialId(lastNumber + 1);
     const parameters = await searcher.ask(id);
-    if (parameters === null) return null;
+    if (parameters === null || !open()) return null;
     lastNumber++;
     folder.record({ type: "trial_created", trial: id, parameters });
     return trials.get(id) ?? null;
   }
 
   return {
-    remaining: () => waiting.length + searcher.remaining(),
+    remaining: () => waiting.length + Math.min(searcher.remaining(), limits.room()),
     async take() {
       for (;;) {
         const again = waiting.shift();
@@ -51,22 +56,8 @@ export function createTrialSource(folder: RunFolder, searcher: Searcher): TrialS
       cameBack.resolve(undefined);
       cameBack = deferred();
     },
+    close() {
+      closed = true;
+    },
   };
-}
-
-/** What a searcher is told of the trials that the journal knows. */
-export function knownTrials({ state }: RunFolder, experiment: Experiment): KnownTrial[] {
-  return [...state.trials.values()].map((trial) => ({
-    id: trial.id,
-    parameters: trial.parameters,
-    reports: [...trial.values].map(([epoch, { value }]) => ({ epoch, value })).toSorted((a, b) => a.epoch - b.epoch),
-    outcome: outcomeOf(trial, experiment),
-  }));
-}
-
-/** What a searcher is told of a trial that has ended; null if it has not. */
-export function outcomeOf(trial: TrialState, experiment: Experiment): TrialOutcome | null {
-  const { state } = trial;
-  if (state === "waiting" || state === "running") return null;
-  return { state, value: bestEpoch(trial, experiment.search.mode)?.value ?? null };
 }

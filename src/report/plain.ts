@@ -36,7 +36,10 @@ export function plainLine(event: RunEvent): string | null {
       return event.stream === "distmis" ? printable(event.text) : null;
     case "run_ended": {
       const failed = event.failed === 0 ? "" : `, ${event.failed} failed`;
-      return `run ${event.state} after ${formatSeconds(event.seconds)}: ${event.completed} completed${failed}`;
+      const limit = event.limit === null ? "" : `; ${event.limit}`;
+      return printable(
+        `run ${event.state} after ${formatSeconds(event.seconds)}: ${event.completed} completed${failed}${limit}`,
+      );
     }
   }
 }

@@ -75,7 +75,12 @@ const recordBodySchema = z.discriminatedUnion("type", [
     metrics,
     error: z.string().nullable(),
   }),
-  z.object({ type: z.literal("run_ended"), state: z.enum(["finished", "interrupted"]) }),
+  z.object({
+    type: z.literal("run_ended"),
+    state: z.enum(["finished", "interrupted"]),
+    /** Which limit of the search has ended it, in words. */
+    limit: z.string().nullish(),
+  }),
 ]);
 
 const headerSchema = z.object({ seq: z.int().min(1), time: z.iso.datetime() });

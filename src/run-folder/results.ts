@@ -29,6 +29,8 @@ export interface TrialSummary {
 
 export interface RunResults {
   state: "finished" | "interrupted";
+  /** Which limit of the search has ended it, in words; null if none. */
+  limit: string | null;
   runDir: string;
   /** What ranks the trials. */
   metric: string;

@@ -21,6 +21,12 @@ export interface TrialState {
   finalMetrics: Record<string, number>;
   /** Wall time over all attempts, in seconds. */
   seconds: number;
+  /** The same times the GPUs that each attempt had. */
+  gpuSeconds: number;
+  /** Of the last attempt. */
+  replicas: number;
+  /** Number of the record by which it ended; 0 before. Trials end in this order. */
+  endedAt: number;
   nodes: string[];
   gpus: string[];
   error: string | null;
@@ -31,12 +37,16 @@ export interface RunState {
   trials: Map<string, TrialState>;
   /** Set by the end of a run in which every trial has ended. */
   finished: boolean;
+  /** Which limit of the search has ended it, in words; null if none. */
+  limit: string | null;
+  /** Wall time of all parts of the run, in seconds. */
+  wallSeconds: number;
   /** ISO 8601; empty before the first record. */
   startedAt: string;
 }
 
 export function emptyState(): RunState {
-  return { experiment: null, trials: new Map(), finished: false, startedAt: "" };
+  return { experiment: null, trials: new Map(), finished: false, limit: null, wallSeconds: 0, startedAt: "" };
 }
 
 /** Applies one record. */
@@ -53,10 +63,21 @@ export function createReducer(state: RunState): Reducer {
   };
   const clock = (trial: TrialState, time: string): void => {
     const now = Date.parse(time);
-    trial.seconds += Math.max(0, now - (lastHeard.get(trial.id) ?? now)) / 1000;
+    const seconds = Math.max(0, now - (lastHeard.get(trial.id) ?? now)) / 1000;
+    trial.seconds += seconds;
+    trial.gpuSeconds += seconds * trial.replicas * (state.experiment?.resources.gpus_per_replica ?? 0);
     lastHeard.set(trial.id, now);
   };
+  // Between two parts of a run nothing is recorded.
+  let lastTime = 0;
+  const wallClock = (record: JournalRecord): void => {
+    const now = Date.parse(record.time);
+    if (record.type !== "run_started" && record.type !== "run_continued")
+      state.wallSeconds += Math.max(0, now - lastTime) / 1000;
+    lastTime = now;
+  };
   return (record) => {
+    wallClock(record);
     switch (record.type) {
       case "run_started":
         state.experiment = record.experiment;
@@ -65,6 +86,7 @@ export function createReducer(state: RunState): Reducer {
       case "run_continued":
         state.experiment = record.experiment;
         state.finished = false;
+        state.limit = null;
         for (const trial of state.trials.values()) if (trial.state === "running") trial.state = "waiting";
         break;
       case "trial_created":
@@ -77,6 +99,7 @@ export function createReducer(state: RunState): Reducer {
         clock(trial, record.time);
         trial.state = "running";
         trial.attempts = record.attempt;
+        trial.replicas = record.replicas;
         trial.nodes = record.nodes;
         trial.gpus = record.gpus;
         break;
@@ -106,12 +129,14 @@ export function createReducer(state: RunState): Reducer {
         clock(trial, record.time);
         lastHeard.delete(trial.id);
         trial.state = record.state;
+        trial.endedAt = record.seq;
         trial.finalMetrics = record.metrics;
         trial.error = record.error;
         break;
       }
       case "run_ended":
         state.finished = record.state === "finished";
+        state.limit = record.limit ?? null;
         break;
     }
   };
@@ -130,6 +155,9 @@ function newTrial(id: string, parameters: Parameters): TrialState {
     lastMetrics: {},
     finalMetrics: {},
     seconds: 0,
+    gpuSeconds: 0,
+    replicas: 1,
+    endedAt: 0,
     nodes: [],
     gpus: [],
     error: null,

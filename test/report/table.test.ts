@@ -24,7 +24,16 @@ function trial(number: number, more: Partial<TrialSummary> = {}): TrialSummary {
 
 function results(trials: TrialSummary[]): RunResults {
   const best = trials[0] ?? null;
-  return { state: "finished", runDir: "/runs/x", metric: "val_dice", mode: "max", trials, best, model: null };
+  return {
+    state: "finished",
+    limit: null,
+    runDir: "/runs/x",
+    metric: "val_dice",
+    mode: "max",
+    trials,
+    best,
+    model: null,
+  };
 }
 
 describe("resultsTable", () => {
