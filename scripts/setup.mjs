@@ -292,7 +292,7 @@ function generatedCode() {
         `--ts_proto_opt=${choices.join(",")}`,
         ...names,
       ]);
-      const service = names.filter((name) => name.startsWith("distmis") && name.endsWith("cluster.proto"));
+      const service = names.filter((name) => name.startsWith("distmis") && /(cluster|study)\.proto$/.test(name));
       run(python, [
         ...protoc,
         `--python_out=${pythonOut}`,

@@ -10,5 +10,7 @@ sys.path.insert(0, str(_ROOT))
 
 from distmis.v1 import cluster_pb2 as pb  # noqa: E402
 from distmis.v1 import cluster_pb2_grpc as pb_grpc  # noqa: E402
+from distmis.v1 import study_pb2 as study_pb  # noqa: E402
+from distmis.v1 import study_pb2_grpc as study_grpc  # noqa: E402
 
-__all__ = ["pb", "pb_grpc"]
+__all__ = ["pb", "pb_grpc", "study_grpc", "study_pb"]

@@ -1,4 +1,4 @@
-"""ClusterService: the gRPC side."""
+"""ClusterService: the gRPC side; and the server of both services."""
 
 import asyncio
 import logging
@@ -13,9 +13,10 @@ import ray
 
 from distmis_shim import placement
 from distmis_shim.cluster_view import NodeView, look, to_message
-from distmis_shim.contract import pb, pb_grpc
+from distmis_shim.contract import pb, pb_grpc, study_grpc
 from distmis_shim.demand import InvalidRequest, check_request
 from distmis_shim.gang import Gang
+from distmis_shim.study_service import StudyService
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +151,7 @@ async def serve(listen: str, ray_address: str) -> tuple[grpc.aio.Server, Cluster
     server = grpc.aio.server(options=_OPTIONS)
     service = ClusterService(ray_address)
     pb_grpc.add_ClusterServiceServicer_to_server(service, server)
+    study_grpc.add_StudyServiceServicer_to_server(StudyService(), server)
     mask = os.umask(0o177)
     try:
         server.add_insecure_port(listen)

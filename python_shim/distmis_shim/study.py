@@ -1,0 +1,267 @@
+"""One Optuna study. Its methods block, for milliseconds once there are thousands of trials, and are not thread-safe."""
+
+import math
+import warnings
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+
+from distmis_shim.contract import study_pb as pb
+from distmis_shim.demand import InvalidRequest
+from distmis_shim.study_space import Space, Values, to_message
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+# Of `group` and `source_trials`, whose use is decided here and not by whoever would read the warning.
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+# The start of CMA-ES is made from their best tenth.
+_LEAST_SOURCES = 10
+
+_DIRECTIONS = {pb.STUDY_DIRECTION_MINIMIZE: "minimize", pb.STUDY_DIRECTION_MAXIMIZE: "maximize"}
+_STATES = {
+    pb.STUDY_OUTCOME_COMPLETED: TrialState.COMPLETE,
+    pb.STUDY_OUTCOME_FAILED: TrialState.FAIL,
+    pb.STUDY_OUTCOME_PRUNED: TrialState.PRUNED,
+}
+
+
+@dataclass
+class _Running:
+    trial: Trial
+    reported: set[int] = field(default_factory=set)
+    pruned: bool = False
+
+
+def finish_of(finish: pb.TrialFinish, where: str) -> tuple[TrialState, float | None]:
+    """Optuna's state and value; a completed trial without a value counts as failed. Raises InvalidRequest."""
+    if finish.outcome not in _STATES:
+        raise InvalidRequest(f"{where} has no outcome; expected completed, failed or pruned")
+    state = _STATES[finish.outcome]
+    if state != TrialState.COMPLETE:
+        return state, None
+    known = finish.HasField("value") and not math.isnan(finish.value)
+    return (state, finish.value) if known else (TrialState.FAIL, None)
+
+
+def direction_of(message: pb.OpenStudy) -> str:
+    """Raises InvalidRequest."""
+    if message.direction not in _DIRECTIONS:
+        raise InvalidRequest("open.direction is not set; expected MINIMIZE or MAXIMIZE")
+    return _DIRECTIONS[message.direction]
+
+
+class Study:
+    """Raises InvalidRequest for what makes no sense; what Optuna raises is not caught."""
+
+    def __init__(self, message: pb.OpenStudy) -> None:
+        self._space = Space(message.parameters)
+        self._message = message.sampler
+        self._kind = message.sampler.WhichOneof("kind")
+        if self._kind is None:
+            raise InvalidRequest("open.sampler has no kind; expected given, tpe, cmaes or qmc")
+        self._pruner = _pruner(message.pruner)
+        self._study = optuna.create_study(
+            study_name=message.name or "distmis",
+            direction=direction_of(message),
+            sampler=optuna.samplers.RandomSampler(seed=0),
+            pruner=self._pruner or optuna.pruners.NopPruner(),
+        )
+        self._trials: dict[str, _Running] = {}
+        self._finished: set[str] = set()
+        self._sources: list[FrozenTrial] = []
+        for index, warm in enumerate(message.warm):
+            self._add_warm(warm, f"open.warm[{index}]")
+        # So that what they refuse is refused now.
+        self._sampler(0)
+
+    def ask(self, name: str, draw: int) -> Values:
+        """Parameters for a new trial, or other ones for one that has reported nothing."""
+        self._study.sampler = self._sampler(self._seed(name, draw))
+        running = self._trials.get(name)
+        if running is None:
+            self._refuse_finished(name)
+            trial = self._study.ask()
+        elif running.reported:
+            raise InvalidRequest(f"ask.trial is {name!r}, which has reported; expected one that has not")
+        else:
+            trial = self._forget_parameters(running.trial)
+        self._trials[name] = _Running(trial)
+        values: Values = {}
+        for parameter in self._space.parameters:
+            if parameter.applies(values):
+                values[parameter.name] = trial._suggest(parameter.name, parameter.distribution)
+        return values
+
+    def begin(self, name: str, parameters: Mapping[str, pb.StudyValue], drawn: bool) -> None:
+        """A new trial with these parameters."""
+        if name in self._trials:
+            raise InvalidRequest(f"begin.trial is {name!r}, which has begun; expected a new one")
+        self._refuse_finished(name)
+        values = self._space.read_whole(parameters, f"trial {name!r}")
+        self._study.enqueue_trial(values)
+        self._study.sampler = self._sampler(self._seed(name, 0))
+        trial = self._study.ask()
+        if drawn and self._kind in ("cmaes", "qmc"):
+            # These keep their state with the trials that they drew.
+            _ = trial.relative_params
+        for parameter, distribution in self._space.active(values).items():
+            trial._suggest(parameter, distribution)
+        self._trials[name] = _Running(trial)
+
+    def report(self, name: str, epoch: int, value: float) -> bool:
+        """Whether the trial is to end. What it has reported before does not count again, and a decision stays."""
+        running = self._running(name, "report")
+        if epoch < 1:
+            raise InvalidRequest(f"report.epoch of trial {name!r} is {epoch}; expected 1 or more")
+        if epoch in running.reported:
+            return running.pruned
+        running.reported.add(epoch)
+        running.trial.report(value, epoch)
+        running.pruned = running.pruned or (self._pruner is not None and running.trial.should_prune())
+        return running.pruned
+
+    def tell(self, name: str, finish: pb.TrialFinish) -> None:
+        running = self._running(name, "tell")
+        state, value = finish_of(finish, f"trial {name!r}")
+        self._study.tell(running.trial, value, state)
+        del self._trials[name]
+        self._finished.add(name)
+
+    def replay(self, events: list[pb.StudyEvent]) -> None:
+        for event in events:
+            kind = event.WhichOneof("event")
+            if kind == "begin":
+                self.begin(event.begin.trial, event.begin.parameters, event.begin.drawn)
+            elif kind == "report":
+                self.report(event.report.trial, event.report.at.epoch, event.report.at.value)
+            elif kind == "tell":
+                self.tell(event.tell.trial, event.tell.finish)
+            else:
+                raise InvalidRequest("an event of replay is empty; expected begin, report or tell")
+
+    def _running(self, name: str, message: str) -> _Running:
+        if name not in self._trials:
+            raise InvalidRequest(f"{message}.trial is {name!r}, which does not run")
+        return self._trials[name]
+
+    def _refuse_finished(self, name: str) -> None:
+        if not name or name in self._finished:
+            raise InvalidRequest(f"a trial has the name {name!r}; expected one that no other has had")
+
+    def _forget_parameters(self, trial: Trial) -> Trial:
+        """Optuna has no way to draw anew for the same trial, and trials that are given up would change what is learnt
+        and, by their numbers, the brackets of Hyperband."""
+        frozen = self._study._storage.get_trial(trial._trial_id)
+        frozen.params.clear()
+        frozen.distributions.clear()
+        return Trial(self._study, trial._trial_id)
+
+    def _seed(self, name: str, draw: int) -> int:
+        # By the trial alone, so that a study which was told the history draws as the one that lived through it.
+        sequence = np.random.SeedSequence([self._message.seed, zlib.crc32(name.encode()), draw])
+        return int(sequence.generate_state(1)[0])
+
+    def _sampler(self, seed: int) -> BaseSampler:
+        """A new one for each draw: their memory is the study."""
+        if self._kind == "tpe":
+            tpe = self._message.tpe
+            return optuna.samplers.TPESampler(
+                n_startup_trials=tpe.startup_trials,
+                multivariate=tpe.multivariate,
+                # Without it conditional parameters would be drawn each by itself.
+                group=tpe.multivariate and self._space.conditional,
+                # What runs counts as bad where it is, so that parallel asks keep apart.
+                constant_liar=True,
+                seed=seed,
+            )
+        if self._kind == "cmaes":
+            cmaes = self._message.cmaes
+            return optuna.samplers.CmaEsSampler(
+                n_startup_trials=cmaes.startup_trials,
+                popsize=cmaes.population or None,
+                source_trials=self._sources if len(self._sources) >= _LEAST_SOURCES else None,
+                warn_independent_sampling=False,
+                seed=seed,
+            )
+        if self._kind == "qmc":
+            # Its seed makes the sequence, of which each draw takes the next point.
+            return optuna.samplers.QMCSampler(
+                scramble=True,
+                seed=self._message.seed,
+                independent_sampler=optuna.samplers.RandomSampler(seed=seed),
+                warn_independent_sampling=False,
+            )
+        return optuna.samplers.RandomSampler(seed=seed)
+
+    def _add_warm(self, warm: pb.WarmTrial, where: str) -> None:
+        values = self._space.read(warm.parameters, where)
+        state, value = finish_of(warm.finish, where)
+        whole = values.keys() == self._space.active(values).keys()
+        # These two draw what all trials have in common: one that lacks a parameter would take it from them.
+        if self._kind in ("cmaes", "qmc") and not whole:
+            return
+        trial = create_trial(
+            state=state,
+            value=value,
+            params=values,
+            distributions={name: self._space.known[name].distribution for name in values},
+            intermediate_values={report.epoch: report.value for report in warm.reports},
+        )
+        self._study.add_trial(trial)
+        if self._kind == "cmaes" and state == TrialState.COMPLETE and not self._space.conditional:
+            self._sources.append(_numeric(trial))
+
+
+def _numeric(trial: FrozenTrial) -> FrozenTrial:
+    """What CMA-ES draws of a trial."""
+    distributions = {
+        name: distribution
+        for name, distribution in trial.distributions.items()
+        if not isinstance(distribution, CategoricalDistribution) and not distribution.single()
+    }
+    params = {name: trial.params[name] for name in distributions}
+    return create_trial(value=trial.value, params=params, distributions=distributions)
+
+
+def _pruner(message: pb.StudyPruner) -> BasePruner | None:
+    kind = message.WhichOneof("kind")
+    if kind is None:
+        return None
+    try:
+        if kind == "percentile":
+            percentile = message.percentile
+            return optuna.pruners.PercentilePruner(
+                percentile.percentile,
+                n_startup_trials=percentile.startup_trials,
+                # Optuna's first step that may be the last; ours count from 1.
+                n_warmup_steps=percentile.warmup_epochs + 1,
+                interval_steps=percentile.interval,
+            )
+        if kind == "successive_halving":
+            halving = message.successive_halving
+            return optuna.pruners.SuccessiveHalvingPruner(
+                min_resource=halving.min_epochs,
+                reduction_factor=halving.reduction_factor,
+                min_early_stopping_rate=halving.min_early_stopping_rate,
+            )
+        hyperband = message.hyperband
+        if not 1 <= hyperband.min_epochs <= hyperband.max_epochs or hyperband.reduction_factor < 2:
+            raise ValueError("expected 1 <= min_epochs <= max_epochs and a reduction_factor of 2 or more")
+        return optuna.pruners.HyperbandPruner(
+            min_resource=hyperband.min_epochs,
+            max_resource=hyperband.max_epochs,
+            reduction_factor=hyperband.reduction_factor,
+        )
+    except ValueError as error:
+        raise InvalidRequest(f"open.pruner: {error}") from error
+
+
+def values_to_messages(values: Values) -> dict[str, pb.StudyValue]:
+    return {name: to_message(value) for name, value in values.items()}
