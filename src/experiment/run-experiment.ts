@@ -18,6 +18,7 @@ import { createSearcher, type Searcher } from "../search/index.ts";
 import { runAttempt } from "./attempt.ts";
 import { createEventQueue } from "./event-queue.ts";
 import type { RunEvent } from "./events.ts";
+import { extensionInWords } from "./extension-in-words.ts";
 import { runLanes } from "./lanes.ts";
 import { leaveModel } from "./leave-model.ts";
 import { planPlacement, replicasAfterLoss, replicasHeld } from "./placement.ts";
@@ -30,6 +31,10 @@ export interface RunOptions {
   signal?: AbortSignal;
   /** Stops it at once: every trainer is killed. */
   killSignal?: AbortSignal;
+  /** Continues a run, also a finished one, with an experiment that asks for more: epochs, values of the space, trials. */
+  extend?: boolean;
+  /** Runs the failed trials of a run again. */
+  retryFailed?: boolean;
   /** Seconds that trials have to end after `signal`, or after one of their replicas failed, before they are killed; default 10. */
   stopGraceSeconds?: number;
 }
@@ -77,7 +82,7 @@ async function execute(
 ): Promise<RunResults> {
   const { runDir } = options;
   const begin = Date.now();
-  const folder = await openRun(runDir, experiment);
+  const folder = await openRun(runDir, experiment, options);
   try {
     await announce(folder, experiment, emit);
     if (!folder.state.finished) await work(folder, connect, experiment, options, emit);
@@ -119,6 +124,7 @@ async function announce(folder: RunFolder, experiment: Experiment, emit: Emit): 
     const text = `${runFiles.journal(folder.dir)}: dropped its last record (${folder.torn}), left over from a crash`;
     await emit(remark(text));
   }
+  for (const text of await extensionInWords(folder, experiment)) await emit(remark(text));
 }
 
 function resultsOf(folder: RunFolder, experiment: Experiment): Omit<RunResults, "model"> {
