@@ -1,10 +1,10 @@
 /** Opening a run folder: lock, journal, and whether it belongs to this experiment. */
 import { access, readdir } from "node:fs/promises";
 import { hostname } from "node:os";
-import writeFileAtomic from "write-file-atomic";
 import { stringify } from "yaml";
 import type { Experiment } from "../config/index.ts";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
+import { replaceFile } from "../files/index.ts";
 import { takeLock } from "../lock/index.ts";
 import { makeFolder } from "../paths/index.ts";
 import { type Extension, type OpenOptions, planExtension } from "./extend.ts";
@@ -85,7 +85,7 @@ async function begin(folder: RunFolder, experiment: Experiment): Promise<void> {
   else folder.record({ type: folder.continued ? "run_continued" : "run_started", ...by });
   await folder.commit();
   const header = "# The experiment of this run as it was resolved: every default filled in, every path absolute.\n";
-  await usable(folder.dir, () => writeFileAtomic(runFiles.experiment(folder.dir), header + stringify(experiment)));
+  await replaceFile(runFiles.experiment(folder.dir), header + stringify(experiment));
 }
 
 async function prepareFolder(dir: string): Promise<void> {
