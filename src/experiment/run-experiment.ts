@@ -101,6 +101,11 @@ async function execute(
       seconds: (Date.now() - begin) / 1000,
     });
     return results;
+  } catch (error) {
+    if (!(error instanceof DistmisError) || error.code !== "DISK_FULL") throw error;
+    const way =
+      "the run has stopped; once there is room (`distmis gc` frees what a run no longer needs), the same command continues it";
+    throw new DistmisError("DISK_FULL", `${error.message}; ${way}`, { cause: error });
   } finally {
     await folder.close();
   }
@@ -163,9 +168,12 @@ async function work(
     folder.record({ type: "run_ended", state: finished ? "finished" : "interrupted" });
     await folder.commit();
     writer.changed();
-  } finally {
-    await writer.close();
+  } catch (error) {
+    // What went wrong first is what is told.
+    await writer.close().catch(() => {});
+    throw error;
   }
+  await writer.close();
 }
 
 async function searchAll(

@@ -3,7 +3,7 @@ import { access, readdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { stringify } from "yaml";
 import type { Experiment } from "../config/index.ts";
-import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
+import { DistmisError, hasErrno, messageOf, unwritable } from "../errors/index.ts";
 import { replaceFile } from "../files/index.ts";
 import { takeLock } from "../lock/index.ts";
 import { makeFolder } from "../paths/index.ts";
@@ -115,6 +115,8 @@ async function usable<T>(dir: string, action: () => Promise<T>): Promise<T> {
     return await action();
   } catch (error) {
     if (error instanceof DistmisError) throw error;
+    const failed = unwritable(dir, error);
+    if (failed.code === "DISK_FULL") throw failed;
     throw new DistmisError("FILE_UNUSABLE", `${dir}: can't be used as a run folder: ${messageOf(error)}`, {
       cause: error,
     });

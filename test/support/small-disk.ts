@@ -5,7 +5,7 @@ import type { TestContext } from "node:test";
 
 /** Mounts one of so many MiB at `dir`, which is made, until the test ends. Skips the test and gives null where that is not allowed. */
 export function smallDisk(t: TestContext, dir: string, mebibytes: number): string | null {
-  mkdirSync(dir);
+  mkdirSync(dir, { recursive: true });
   if (spawnSync("mount", ["-t", "tmpfs", "-o", `size=${mebibytes}m`, "tmpfs", dir]).status !== 0) {
     t.skip("mounting a small file system takes root");
     return null;
