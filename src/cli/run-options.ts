@@ -6,6 +6,8 @@ export interface RunArguments {
   "dataset-dir": string | undefined;
   "run-dir": string | undefined;
   fresh: boolean | undefined;
+  extend: boolean | undefined;
+  "retry-failed": boolean | undefined;
   "ray-address": string | undefined;
   gpus: number | undefined;
   cpus: number | undefined;
@@ -35,6 +37,16 @@ export function withRunOptions<T>(yargs: Argv<T>): Argv<T & RunArguments> {
       // No default: yargs would take it for given, and then for a conflict.
       conflicts: "run-dir",
       describe: "Start over in a new folder (runs/NAME-2, ...) instead of continuing runs/NAME",
+    })
+    .option("extend", {
+      type: "boolean",
+      conflicts: "fresh",
+      describe: "Continue a run with a changed experiment: more epochs, a wider space, other limits",
+    })
+    .option("retry-failed", {
+      type: "boolean",
+      conflicts: "fresh",
+      describe: "Run the failed trials of a run again",
     })
     .option("ray-address", {
       type: "string",

@@ -48,7 +48,13 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
         return cluster;
       },
       experiment,
-      { runDir, signal: signals.stop, killSignal: signals.kill },
+      {
+        runDir,
+        extend: args.extend === true,
+        retryFailed: args["retry-failed"] === true,
+        signal: signals.stop,
+        killSignal: signals.kill,
+      },
     );
     const results = await show(run, args.json, experiment.train.debug);
     if (!args.json) printResults(results);

@@ -139,6 +139,14 @@ export const trainSchema = z.strictObject({
     })
     .optional()
     .describe("Ends a trial that makes no progress; without this section, none is."),
+  checkpoint_epochs: z
+    .int()
+    .min(1)
+    .default(1)
+    .describe(
+      "A checkpoint is written after every so many epochs, after the last one and after one that is the best so far; what a trial " +
+        "has done since its newest one is repeated when it is lost or stopped.",
+    ),
   keep_best: z
     .int()
     .min(1)

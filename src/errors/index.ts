@@ -13,6 +13,8 @@ export type ErrorCode =
   | "DATA_INVALID"
   /** A file or folder that was named does not exist or can't be read or written. */
   | "FILE_UNUSABLE"
+  /** There is no room for what is to be written: on the disk, or in the user's share of it. */
+  | "DISK_FULL"
   /** `npm run setup` has not been run, or the machine lacks something. */
   | "SETUP_INCOMPLETE"
   /** Ray or the shim could not be started or reached, or went away. */
@@ -49,6 +51,7 @@ export function exitCode(error: unknown): number {
     case "CONFIG_INVALID":
     case "DATA_INVALID":
     case "FILE_UNUSABLE":
+    case "DISK_FULL":
     case "RUN_REFUSED":
       return 2;
     case "INTERRUPTED":
@@ -56,6 +59,22 @@ export function exitCode(error: unknown): number {
     default:
       return 1;
   }
+}
+
+/** What a write fails with where there is no room: on the disk, in the user's share of it, in a file's legal size. */
+const NO_ROOM = ["ENOSPC", "EDQUOT", "EFBIG"];
+
+/** A failed write to `file` as an error that a person can act on: DISK_FULL or FILE_UNUSABLE. */
+export function unwritable(file: string, error: unknown): DistmisError {
+  const full = NO_ROOM.some((code) => hasErrno(error, code));
+  const why = full
+    ? "the disk is full, or a limit is reached; make room"
+    : hasErrno(error, "ENOENT")
+      ? "its folder does not exist; make it first"
+      : "can't be written";
+  return new DistmisError(full ? "DISK_FULL" : "FILE_UNUSABLE", `${file}: ${why} (${messageOf(error)})`, {
+    cause: error,
+  });
 }
 
 /** The message of anything that was thrown. */

@@ -1,5 +1,6 @@
 /** What becomes of a trial whose attempt is over: judged, told to the journal and the events. */
 import type { Experiment } from "../config/index.ts";
+import { DistmisError } from "../errors/index.ts";
 import { GangEndCause, type GangEnded } from "../generated/distmis/v1/cluster.ts";
 import type { TrialEnded } from "../generated/distmis/v1/trainer.ts";
 import { bestEpoch, type RunFolder, runFiles, type TrialState } from "../run-folder/index.ts";
@@ -56,6 +57,11 @@ export async function judgeEnded(
   if (ended.errorCode === "PORT_TAKEN") return portTaken(context, trial, attempt, error);
   // The trainer's fault, or its connection's to the other replicas, and not the trial's.
   if (ended.errorCode === "TRAINER_FAILED") return retryOrFail(context, trial, attempt, error);
+  if (ended.errorCode === "DISK_FULL") {
+    // Nobody's fault, and the others would fail for it too; a journal on the same disk may not take this either.
+    await interrupt(context, trial, attempt, error).catch(() => {});
+    throw new DistmisError("DISK_FULL", `trial ${trial.id}: ${error}`);
+  }
   return conclude(context, trial, attempt, "failed", ended.metrics, error);
 }
 

@@ -2,12 +2,12 @@
 import path from "node:path";
 import type { Experiment } from "../config/index.ts";
 import { DistmisError } from "../errors/index.ts";
-import { checkModelFolder, exportModel } from "../model-folder/index.ts";
+import { exportModel, modelSource } from "../model-folder/index.ts";
 import type { RunResults } from "../run-folder/index.ts";
 import { runFiles } from "../run-folder/index.ts";
 
 /**
- * Writes the model folder of a finished run unless it is there already. A model that can't be written is no reason to lose a run:
+ * Writes the model folder of a finished run unless it is there already, of the same trial and epoch. A model that can't be written is no reason to lose a run:
  * `problem` is then a line for a person.
  */
 export async function leaveModel(
@@ -19,9 +19,11 @@ export async function leaveModel(
     return { model: null, problem: null };
   const model = runFiles.model(runDir);
   try {
-    await checkModelFolder(model).catch(() =>
-      exportModel({ checkpoint: path.join(best.dir, best.best?.checkpoint ?? ""), output: model, overwrite: true }),
-    );
+    const there = await modelSource(model);
+    // An extended run may have found a better one.
+    if (there?.trial !== best.trial || there.epoch !== best.best.epoch) {
+      await exportModel({ checkpoint: path.join(best.dir, best.best.checkpoint), output: model, overwrite: true });
+    }
     return { model, problem: null };
   } catch (error) {
     if (!(error instanceof DistmisError)) throw error;

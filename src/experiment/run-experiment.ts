@@ -17,6 +17,7 @@ import { runAttempt } from "./attempt.ts";
 import { checkInputs } from "./check-inputs.ts";
 import { createEventQueue } from "./event-queue.ts";
 import type { RunEvent } from "./events.ts";
+import { extensionInWords } from "./extension-in-words.ts";
 import { runLanes } from "./lanes.ts";
 import { leaveModel } from "./leave-model.ts";
 import { createLimits, type Limits } from "./limits.ts";
@@ -31,6 +32,10 @@ export interface RunOptions {
   signal?: AbortSignal;
   /** Stops it at once: every trainer is killed. */
   killSignal?: AbortSignal;
+  /** Continues a run, also a finished one, with an experiment that asks for more: epochs, values of the space, trials. */
+  extend?: boolean;
+  /** Runs the failed trials of a run again. */
+  retryFailed?: boolean;
   /** Seconds that trials have to end after `signal`, or after one of their replicas failed, before they are killed; default 10. */
   stopGraceSeconds?: number;
 }
@@ -78,7 +83,7 @@ async function execute(
 ): Promise<RunResults> {
   const { runDir } = options;
   const begin = Date.now();
-  const folder = await openRun(runDir, experiment);
+  const folder = await openRun(runDir, experiment, options);
   try {
     await announce(folder, experiment, emit);
     if (!folder.state.finished) await work(folder, connect, experiment, options, emit);
@@ -98,6 +103,11 @@ async function execute(
       seconds: (Date.now() - begin) / 1000,
     });
     return results;
+  } catch (error) {
+    if (!(error instanceof DistmisError) || error.code !== "DISK_FULL") throw error;
+    const way =
+      "the run has stopped; once there is room (`distmis gc` frees what a run no longer needs), the same command continues it";
+    throw new DistmisError("DISK_FULL", `${error.message}; ${way}`, { cause: error });
   } finally {
     await folder.close();
   }
@@ -121,6 +131,7 @@ async function announce(folder: RunFolder, experiment: Experiment, emit: Emit): 
     const text = `${runFiles.journal(folder.dir)}: dropped its last record (${folder.torn}), left over from a crash`;
     await emit(remark(text));
   }
+  for (const text of await extensionInWords(folder, experiment)) await emit(remark(text));
 }
 
 function resultsOf(folder: RunFolder, experiment: Experiment): Omit<RunResults, "model"> {
@@ -174,10 +185,14 @@ async function work(
     });
     await folder.commit();
     writer.changed();
+  } catch (error) {
+    // What went wrong first is what is told.
+    await writer.close().catch(() => {});
+    throw error;
   } finally {
     limits.close();
-    await writer.close();
   }
+  await writer.close();
 }
 
 async function searchAll(

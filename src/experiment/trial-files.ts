@@ -1,8 +1,8 @@
 /** The files of a trial: its configuration, and the logs of the trainers that worked on it. */
 import { type FileHandle, open } from "node:fs/promises";
-import writeFileAtomic from "write-file-atomic";
 import type { TrialConfig } from "../config/index.ts";
-import { DistmisError, messageOf } from "../errors/index.ts";
+import { unwritable } from "../errors/index.ts";
+import { replaceFile } from "../files/index.ts";
 import { makeFolder } from "../paths/index.ts";
 import { runFiles } from "../run-folder/index.ts";
 
@@ -13,13 +13,8 @@ export interface TrialLogs {
 
 /** Makes the trial's folder and writes config.json. */
 export async function prepareTrial(runDir: string, trial: string, config: TrialConfig): Promise<void> {
-  const dir = runFiles.trial(runDir, trial);
-  await makeFolder(dir);
-  try {
-    await writeFileAtomic(runFiles.trialConfig(runDir, trial), `${JSON.stringify(config, null, 2)}\n`);
-  } catch (error) {
-    throw new DistmisError("FILE_UNUSABLE", `${dir}: can't be written: ${messageOf(error)}`, { cause: error });
-  }
+  await makeFolder(runFiles.trial(runDir, trial));
+  await replaceFile(runFiles.trialConfig(runDir, trial), `${JSON.stringify(config, null, 2)}\n`);
 }
 
 /** Opens the logs of a trial's replicas for appending: each has a file of its own, made when it prints something. */
@@ -36,7 +31,7 @@ export function openTrialLogs(fileOf: (rank: number) => string): TrialLogs {
         }
         await handle.appendFile(text);
       } catch (error) {
-        throw new DistmisError("FILE_UNUSABLE", `${file}: can't be written: ${messageOf(error)}`, { cause: error });
+        throw unwritable(file, error);
       }
     },
     async close() {

@@ -53,8 +53,8 @@ export async function takeLock(file: string, words: LockWords): Promise<FileLock
     since: new Date().toISOString(),
   };
   const draft = `${file}.${mine.token}`;
-  await writeFile(draft, `${JSON.stringify(mine)}\n`, { flag: "wx" });
   try {
+    await writeFile(draft, `${JSON.stringify(mine)}\n`, { flag: "wx" });
     for (let attempt = 0; attempt < TAKE_OVER_TRIES; attempt++) {
       // A hard link is made by one process only, also on NFS.
       if (await linked(draft, file)) return heldLock(file, mine);

@@ -48,6 +48,20 @@ export async function checkModelFolder(dir: string): Promise<string> {
   return path.join(dir, modelFiles.weights);
 }
 
+const provenanceSchema = z.looseObject({ trial: z.string().nullable(), epoch: z.int() });
+
+/** The trial and epoch whose model a folder holds; null for one that is not there, not whole, or does not know. */
+export async function modelSource(dir: string): Promise<{ trial: string | null; epoch: number } | null> {
+  try {
+    await checkModelFolder(dir);
+    const text = (await read(path.join(dir, modelFiles.provenance))).toString("utf8");
+    return provenanceSchema.safeParse(parse(text)).data ?? null;
+  } catch (error) {
+    if (error instanceof DistmisError) return null;
+    throw error;
+  }
+}
+
 function parse(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -4,9 +4,9 @@
  */
 import fs from "node:fs/promises";
 import { crc32c } from "@node-rs/crc32";
-import writeFileAtomic from "write-file-atomic";
 import { z } from "zod";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
+import { replaceFile } from "../files/index.ts";
 
 export interface NamedTensor {
   name: string;
@@ -33,13 +33,13 @@ const LARGEST_HEADER = 16 * 2 ** 20;
 
 const bytesOf = (data: Float32Array) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
-/** Writes the file atomically and durably: after a crash there is the old one or the new one. */
+/** Writes the file, see replaceFile. Errors: FILE_UNUSABLE, DISK_FULL. */
 export async function writeSafetensors(
   file: string,
   tensors: readonly NamedTensor[],
   metadata: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const data = Buffer.concat(tensors.map((tensor) => bytesOf(tensor.data)));
+  const data = tensors.map((tensor) => bytesOf(tensor.data));
   let offset = 0;
   const entries = tensors.map(({ name, shape, data: values }) => {
     const start = offset;
@@ -47,7 +47,11 @@ export async function writeSafetensors(
     return [name, { dtype: "F32", shape, data_offsets: [start, offset] }];
   });
   const header = {
-    __metadata__: { ...metadata, [CHECKSUM]: String(crc32c(data)), [HEADER_CHECKSUM]: UNSET },
+    __metadata__: {
+      ...metadata,
+      [CHECKSUM]: String(data.reduce((sum, piece) => crc32c(piece, sum), 0)),
+      [HEADER_CHECKSUM]: UNSET,
+    },
     ...Object.fromEntries(entries),
   };
   const unsigned = JSON.stringify(header);
@@ -58,11 +62,7 @@ export async function writeSafetensors(
   text.copy(padded);
   const size = Buffer.alloc(8);
   size.writeBigUInt64LE(BigInt(padded.length));
-  try {
-    await writeFileAtomic(file, Buffer.concat([size, padded, data]));
-  } catch (error) {
-    throw new DistmisError("FILE_UNUSABLE", `${file}: can't be written: ${messageOf(error)}`, { cause: error });
-  }
+  await replaceFile(file, [size, padded, ...data]);
 }
 
 /**

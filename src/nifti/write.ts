@@ -1,7 +1,7 @@
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
-import writeFileAtomic from "write-file-atomic";
-import { DistmisError, messageOf } from "../errors/index.ts";
+import { DistmisError } from "../errors/index.ts";
+import { replaceFile } from "../files/index.ts";
 import { type Affine, columnLengths, type StoredGrid } from "./affine.ts";
 
 export interface NiftiVolume {
@@ -43,11 +43,7 @@ export async function writeNifti(path: string, volume: NiftiVolume): Promise<voi
   const bytes = Buffer.alloc(HEADER_BYTES + data.byteLength);
   writeHeader(bytes, volume);
   bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), HEADER_BYTES);
-  try {
-    await writeFileAtomic(path, path.endsWith(".gz") ? await compress(bytes) : bytes);
-  } catch (error) {
-    throw new DistmisError("FILE_UNUSABLE", `${path}: can't be written: ${messageOf(error)}`, { cause: error });
-  }
+  await replaceFile(path, [path.endsWith(".gz") ? await compress(bytes) : bytes]);
 }
 
 function writeHeader(bytes: Buffer, { data, shape, affine, description }: NiftiVolume): void {

@@ -1,9 +1,9 @@
 import { readFile, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import writeFileAtomic from "write-file-atomic";
 import { z } from "zod";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
+import { replaceFile } from "../files/index.ts";
 import { type Affine, writeNifti } from "../nifti/index.ts";
 import { makeFolder } from "../paths/index.ts";
 import { seededRandom } from "./random.ts";
@@ -129,7 +129,7 @@ export async function makePhantom(
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-  await writeFileAtomic(path, `${JSON.stringify(datasetJson(request, names), null, 1)}\n`);
+  await replaceFile(path, `${JSON.stringify(datasetJson(request, names), null, 1)}\n`);
   return { status: "written", targetDir };
 }
 

@@ -1,8 +1,8 @@
 import { stat } from "node:fs/promises";
 import { extname, resolve } from "node:path";
-import writeFileAtomic from "write-file-atomic";
 import type { Shape3 } from "../data/index.ts";
-import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
+import { DistmisError } from "../errors/index.ts";
+import { replaceFile } from "../files/index.ts";
 import type { Box, Canvas } from "./canvas.ts";
 import { type Drawing, prepareDrawing } from "./draw.ts";
 import { encodeGif, encodePng } from "./encode.ts";
@@ -86,11 +86,7 @@ export async function visualize(options: VisualizeOptions): Promise<Picture> {
     () => true,
     () => false,
   );
-  await writeFileAtomic(file, Buffer.from(bytes)).catch((error: unknown) => {
-    if (hasErrno(error, "ENOENT"))
-      throw new DistmisError("FILE_UNUSABLE", `${file}: its folder does not exist; make it first`, { cause: error });
-    throw new DistmisError("FILE_UNUSABLE", `${file}: can't be written: ${messageOf(error)}`, { cause: error });
-  });
+  await replaceFile(file, [bytes]);
   const { windows, panels, classes, width, height, scale } = drawing;
   return {
     file,

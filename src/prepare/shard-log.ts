@@ -5,8 +5,7 @@
 import { open, readFile } from "node:fs/promises";
 import { z } from "zod";
 import { sampleSchema, skippedSchema } from "../data/index.ts";
-import { hasErrno } from "../errors/index.ts";
-import { unwritable } from "../tfrecord/index.ts";
+import { hasErrno, unwritable } from "../errors/index.ts";
 import type { Shard } from "./plan-shards.ts";
 import { stampOf } from "./scan.ts";
 import { isSameSource } from "./source-file.ts";

@@ -6,7 +6,7 @@ import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { crc32c } from "@node-rs/crc32";
 import { type Deferred, deferred } from "../async/index.ts";
-import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
+import { DistmisError, hasErrno, messageOf, unwritable } from "../errors/index.ts";
 import { JOURNAL_VERSION, type JournalRecord, type RecordBody, recordSchema } from "./record.ts";
 
 const NEWLINE = 0x0a;
@@ -162,9 +162,7 @@ export async function openJournal(file: string, contents: JournalContents): Prom
         for (const { resolve } of toTell) resolve();
       } catch (error) {
         // A record may be half written: nothing may follow it.
-        failure ??= new DistmisError("FILE_UNUSABLE", `${file}: can't be written: ${messageOf(error)}`, {
-          cause: error,
-        });
+        failure ??= unwritable(file, error);
         for (const { reject } of toTell) reject(failure);
       }
     }
@@ -179,6 +177,8 @@ export async function openJournal(file: string, contents: JournalContents): Prom
 
   return {
     append(body) {
+      // What follows would not be written either: whoever appends learns it now, not at the next commit.
+      if (failure !== null) throw failure;
       const record: JournalRecord = { seq: ++seq, time: new Date().toISOString(), ...body };
       lines.push(encodeRecord(record));
       kick();

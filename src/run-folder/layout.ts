@@ -15,6 +15,17 @@ export const runFiles = {
   trialConfig: (runDir: string, trial: string): string => path.join(runDir, "trials", trial, "config.json"),
 };
 
+/** The checkpoints of a trial, relative to its folder; distmis's own trainer writes them. */
+export const checkpointFiles = {
+  dir: "checkpoints",
+  /** Of the last epoch that was saved, and of the one saved before it. */
+  last: "checkpoints/last.safetensors",
+  previous: "checkpoints/previous.safetensors",
+  best: "checkpoints/best.safetensors",
+  /** Of one of the best few, with `train.keep_best` above 1. */
+  epoch: (epoch: number): string => `checkpoints/epoch-${epoch}.safetensors`,
+};
+
 /** The name of a replica's log in the trial's folder. */
 export function logName(rank: number): string {
   return rank === 0 ? "trainer.log" : `trainer-${rank}.log`;

@@ -1,12 +1,13 @@
 /** Opening a run folder: lock, journal, and whether it belongs to this experiment. */
 import { access, readdir } from "node:fs/promises";
 import { hostname } from "node:os";
-import writeFileAtomic from "write-file-atomic";
 import { stringify } from "yaml";
-import { describeDifference, differences, type Experiment } from "../config/index.ts";
-import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
+import type { Experiment } from "../config/index.ts";
+import { DistmisError, hasErrno, messageOf, unwritable } from "../errors/index.ts";
+import { replaceFile } from "../files/index.ts";
 import { takeLock } from "../lock/index.ts";
 import { makeFolder } from "../paths/index.ts";
+import { type Extension, type OpenOptions, planExtension } from "./extend.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { runFiles } from "./layout.ts";
 import { readState } from "./read-run.ts";
@@ -18,6 +19,8 @@ export interface RunFolder {
   readonly state: RunState;
   /** Whether there was something in it. */
   readonly continued: boolean;
+  /** What opening it has changed; null if nothing. */
+  readonly extension: Extension | null;
   /** What was found behind the last whole record of the journal and dropped; null if nothing. */
   readonly torn: string | null;
   /** Aborts if another process took the lock. */
@@ -29,16 +32,13 @@ export interface RunFolder {
   close(): Promise<void>;
 }
 
-/** Parts of an experiment that say where and how stubbornly it runs, not what it is: they may change between two parts of a run. */
-const MAY_CHANGE = /^(resources|failure)\./;
-
 /**
- * Opens `dir` for `experiment`, creating it if need be. A finished run is opened without a change to the folder.
+ * Opens `dir` for `experiment`, creating it if need be. A finished run that is not extended is opened without a change to the folder.
  *
  * @throws DistmisError RUN_REFUSED if another process works there, if the folder holds another experiment (all
- * differences are named) or something else; FILE_UNUSABLE if it can't be written.
+ * differences are named) or something else, if there is nothing to extend; FILE_UNUSABLE if it can't be written.
  */
-export async function openRun(dir: string, experiment: Experiment): Promise<RunFolder> {
+export async function openRun(dir: string, experiment: Experiment, options: OpenOptions = {}): Promise<RunFolder> {
   await prepareFolder(dir);
   const lock = await usable(dir, () =>
     takeLock(runFiles.lock(dir), { what: "this run", instead: "use another run folder" }),
@@ -46,11 +46,13 @@ export async function openRun(dir: string, experiment: Experiment): Promise<RunF
   let journal: Journal | null = null;
   try {
     const { state, reduce, ...contents } = await readState(dir);
-    if (state.experiment !== null) refuseChange(dir, state.experiment, experiment);
+    if (state.experiment === null) refuseNothing(dir, options);
+    const extension = planExtension(dir, state, experiment, options);
     const folder: RunFolder = {
       dir,
       state,
       continued: state.experiment !== null,
+      extension,
       torn: contents.torn,
       lockLost: lock.lost,
       record(body) {
@@ -65,7 +67,7 @@ export async function openRun(dir: string, experiment: Experiment): Promise<RunF
         await lock.release();
       },
     };
-    if (!state.finished) {
+    if (!state.finished || extension !== null) {
       journal = await usable(dir, () => openJournal(runFiles.journal(dir), contents));
       await begin(folder, experiment);
     }
@@ -79,10 +81,11 @@ export async function openRun(dir: string, experiment: Experiment): Promise<RunF
 
 async function begin(folder: RunFolder, experiment: Experiment): Promise<void> {
   const by = { version: JOURNAL_VERSION, experiment, host: hostname(), pid: process.pid };
-  folder.record({ type: folder.continued ? "run_continued" : "run_started", ...by });
+  if (folder.extension !== null) folder.record({ type: "run_extended", ...by, ...folder.extension });
+  else folder.record({ type: folder.continued ? "run_continued" : "run_started", ...by });
   await folder.commit();
   const header = "# The experiment of this run as it was resolved: every default filled in, every path absolute.\n";
-  await usable(folder.dir, () => writeFileAtomic(runFiles.experiment(folder.dir), header + stringify(experiment)));
+  await replaceFile(runFiles.experiment(folder.dir), header + stringify(experiment));
 }
 
 async function prepareFolder(dir: string): Promise<void> {
@@ -112,18 +115,16 @@ async function usable<T>(dir: string, action: () => Promise<T>): Promise<T> {
     return await action();
   } catch (error) {
     if (error instanceof DistmisError) throw error;
+    const failed = unwritable(dir, error);
+    if (failed.code === "DISK_FULL") throw failed;
     throw new DistmisError("FILE_UNUSABLE", `${dir}: can't be used as a run folder: ${messageOf(error)}`, {
       cause: error,
     });
   }
 }
 
-function refuseChange(dir: string, before: Experiment, now: Experiment): void {
-  const changed = differences(before, now).filter(({ path }) => !MAY_CHANGE.test(path));
-  if (changed.length === 0) return;
-  const lines = changed.map((difference) => `  ${describeDifference(difference)}`);
-  throw new DistmisError(
-    "RUN_REFUSED",
-    `${dir}: the run in this folder is of another experiment; undo the change, or start anew with --fresh or --run-dir:\n${lines.join("\n")}`,
-  );
+function refuseNothing(dir: string, { extend = false, retryFailed = false }: OpenOptions): void {
+  if (!extend && !retryFailed) return;
+  const option = extend ? "--extend" : "--retry-failed";
+  throw new DistmisError("RUN_REFUSED", `${dir}: holds no run that ${option} could continue; start it without`);
 }

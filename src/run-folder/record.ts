@@ -6,7 +6,7 @@ import { experimentSchema } from "../config/index.ts";
  * Version of the journal's format: raised with a new kind of record or a new value of a field, which an older program would refuse;
  * not with a new field, which it leaves out. Journals of all versions up to this one are read.
  *
- * 1: the first one. 2: trials that are `pruned`, attempts that end as `stalled` or by a `limit`.
+ * 1: the first one. 2: trials that are `pruned`, attempts that end as `stalled` or by a `limit`, `run_extended`.
  */
 export const JOURNAL_VERSION = 2;
 
@@ -31,6 +31,17 @@ const recordBodySchema = z.discriminatedUnion("type", [
     version: version.default(1),
     experiment: experimentSchema,
     ...process,
+  }),
+  /** Continues the run with an experiment that asks for more than the one before, see extend.ts. */
+  z.object({
+    type: z.literal("run_extended"),
+    version,
+    experiment: experimentSchema,
+    ...process,
+    /** What differs from the experiment before, for a person. */
+    changes: z.array(z.string()),
+    /** Trials that had ended and are to be run further. */
+    reopened: z.array(trial),
   }),
   z.object({
     type: z.literal("trial_created"),

@@ -1,7 +1,7 @@
 /** The results of a run: one row a trial, ranked; and the files that hold them. */
 import { stringify } from "csv-stringify/sync";
-import writeFileAtomic from "write-file-atomic";
 import type { Experiment, Parameters } from "../config/index.ts";
+import { replaceFile } from "../files/index.ts";
 import { runFiles } from "./layout.ts";
 import { bestEpoch, type RunState, type TrialState } from "./state.ts";
 
@@ -132,8 +132,8 @@ export function createResultsWriter(runDir: string, metric: string, summaries: (
     dirty = false;
     const trials = summaries();
     try {
-      await writeFileAtomic(runFiles.resultsCsv(runDir), toCsv(trials, metric));
-      await writeFileAtomic(runFiles.resultsJsonl(runDir), toJsonLines(trials));
+      await replaceFile(runFiles.resultsCsv(runDir), toCsv(trials, metric));
+      await replaceFile(runFiles.resultsJsonl(runDir), toJsonLines(trials));
       failure = null;
     } catch (error) {
       failure = error;

@@ -84,10 +84,12 @@ export function createReducer(state: RunState): Reducer {
         state.startedAt = record.time;
         break;
       case "run_continued":
+      case "run_extended":
         state.experiment = record.experiment;
         state.finished = false;
         state.limit = null;
         for (const trial of state.trials.values()) if (trial.state === "running") trial.state = "waiting";
+        if (record.type === "run_extended") for (const id of record.reopened) reopen(trialOf(id));
         break;
       case "trial_created":
         if (state.trials.has(record.trial)) throw new Error(`the journal creates trial ${record.trial} twice`);
@@ -140,6 +142,14 @@ export function createReducer(state: RunState): Reducer {
         break;
     }
   };
+}
+
+/** As if it had been interrupted where it ended. */
+function reopen(trial: TrialState): void {
+  trial.state = "waiting";
+  trial.failures = 0;
+  trial.finalMetrics = {};
+  trial.error = null;
 }
 
 function newTrial(id: string, parameters: Parameters): TrialState {

@@ -3,4 +3,4 @@ export { channelsFirst, channelsLast } from "./axis-order.ts";
 export { decodeExample, encodeExample, floatsOf, type Tensor, type TensorBytes, tensorsIn } from "./example.ts";
 export { TAIL_BYTES } from "./frame.ts";
 export { type RecordPlace, readRecord, scanTfrecord } from "./read.ts";
-export { createTfrecord, type TfrecordWriter, unwritable } from "./write.ts";
+export { createTfrecord, type TfrecordWriter } from "./write.ts";

@@ -1,7 +1,7 @@
 /** Writes TFRecord files. */
 import { type FileHandle, open } from "node:fs/promises";
 import { crc32c } from "@node-rs/crc32";
-import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
+import { DistmisError, unwritable } from "../errors/index.ts";
 import { total } from "./example.ts";
 import { HEAD_BYTES, mask, TAIL_BYTES } from "./frame.ts";
 
@@ -9,16 +9,6 @@ import { HEAD_BYTES, mask, TAIL_BYTES } from "./frame.ts";
 const MOST_BYTES_A_CALL = 2 ** 30;
 /** Every protobuf implementation refuses a message from here on. */
 const LONGEST_MESSAGE = 2 ** 31;
-
-/** What a write fails with where there is no room: on the disk, in the user's share of it, in a file's legal size. */
-const FULL_DISK = ["ENOSPC", "EDQUOT", "EFBIG"];
-
-/** A failed write as an error that a person can act on. */
-export function unwritable(path: string, error: unknown): DistmisError {
-  const full = FULL_DISK.some((code) => hasErrno(error, code));
-  const why = full ? "the disk is full, or a limit is reached; make room" : "can't be written";
-  return new DistmisError("FILE_UNUSABLE", `${path}: ${why} (${messageOf(error)})`, { cause: error });
-}
 
 export interface TfrecordWriter {
   /** Appends one record, the concatenation of `pieces`. */

@@ -1,9 +1,10 @@
-/** Where a trial begins: at its last checkpoint that can be read, else at its seed. */
+/** Where a trial begins: at its newest checkpoint that can be read, else at its seed. */
 import path from "node:path";
-import { DistmisError, messageOf } from "../errors/index.ts";
+import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
 import { initialState, type Network, readCheckpoint, stateTensors } from "../model/index.ts";
+import { checkpointFiles } from "../run-folder/index.ts";
 import type { TensorFlow } from "../tensorflow/index.ts";
-import { BEST_CHECKPOINT, LAST_CHECKPOINT, type Progress } from "./save.ts";
+import type { Progress } from "./save.ts";
 import { NO_STANDING } from "./standing.ts";
 import type { TrialContext } from "./task.ts";
 
@@ -19,7 +20,8 @@ function fromSeed(runtime: TensorFlow, network: Network, { config }: TrialContex
 export async function beginningOf(trial: TrialContext, runtime: TensorFlow, network: Network): Promise<Progress> {
   if (trial.rank > 0) return fromSeed(runtime, network, trial);
   const { train, model } = trial.config;
-  for (const name of [LAST_CHECKPOINT, BEST_CHECKPOINT]) {
+  let damaged = false;
+  for (const name of [checkpointFiles.last, checkpointFiles.previous, checkpointFiles.best]) {
     const file = path.join(trial.dir, name);
     try {
       const { stored, facts } = await readCheckpoint(file, () => network);
@@ -35,9 +37,12 @@ export async function beginningOf(trial: TrialContext, runtime: TensorFlow, netw
       };
     } catch (error) {
       if (!(error instanceof DistmisError)) throw error;
-      // No checkpoint is the ordinary beginning; a damaged one is said.
-      if (error.code !== "FILE_UNUSABLE") console.error(`checkpoint not used: ${messageOf(error)}`);
+      // No checkpoint is the ordinary beginning; one that is damaged is said.
+      if (hasErrno(error.cause, "ENOENT")) continue;
+      damaged = true;
+      console.error(`checkpoint not used: ${messageOf(error)}`);
     }
   }
+  if (damaged) console.error("no checkpoint can be used: begins again at epoch 1");
   return fromSeed(runtime, network, trial);
 }

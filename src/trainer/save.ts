@@ -1,19 +1,14 @@
-/** The checkpoints of a trial: after every epoch the last one, and with it the best one and the best few. */
+/** The checkpoints of a trial: the last one and the one before it, the best one, and the best few. */
 import fs from "node:fs/promises";
 import path from "node:path";
 import type { TrainConfig } from "../config/index.ts";
 import { type DatasetInfo, outputsOf } from "../data/index.ts";
+import { DistmisError, hasErrno, messageOf, unwritable } from "../errors/index.ts";
 import { type ModelFacts, type ModelState, type Network, stateValues, writeCheckpoint } from "../model/index.ts";
+import { checkpointFiles } from "../run-folder/index.ts";
 import { originOf, type TrialOrigin, versionsOf } from "./origin.ts";
 import { advanced, type Standing } from "./standing.ts";
 import type { TrialContext } from "./task.ts";
-
-const CHECKPOINTS = "checkpoints";
-/** Relative to the trial's folder. */
-export const LAST_CHECKPOINT = `${CHECKPOINTS}/last.safetensors`;
-export const BEST_CHECKPOINT = `${CHECKPOINTS}/best.safetensors`;
-
-const keptCheckpoint = (epoch: number) => `${CHECKPOINTS}/epoch-${epoch}.safetensors`;
 
 /** Where a trial stands between two epochs. */
 export interface Progress {
@@ -68,32 +63,64 @@ export function standingAfter(
 }
 
 /**
- * Writes the last checkpoint, and first those that this epoch has a place among: the best one, and the best few.
+ * Saves an epoch that has a place among the best ones, that `train.checkpoint_epochs` asks for, or that is the trial's last. All
+ * names that it gets are hard links to one file; what `last` was becomes `previous`.
  * @param before the standing before this epoch
+ * @param ends whether the trial ends with it
+ * @returns the checkpoint that the report names: the best one stays as it is until a better one takes its place, the last one is
+ * replaced at the next; empty if nothing was saved
+ * @throws DistmisError DISK_FULL; TRAINER_FAILED where this node can't write there for another reason
  */
 export async function saveEpoch(
   trialDir: string,
   network: Network,
   progress: Progress,
   before: Standing,
+  ends: boolean,
   metrics: Record<string, number>,
   about: AboutTrial,
-): Promise<void> {
+): Promise<string> {
   const { epoch, step } = progress;
   const { train } = about;
+  const { best, kept } = progress.standing;
+  const isBest = best?.epoch === epoch;
+  const isKept = train.keep_best > 1 && kept.some((own) => own.epoch === epoch);
+  if (!isBest && !isKept && !ends && epoch % train.checkpoint_epochs !== 0) return "";
   const origin = { ...about.origin, time: new Date().toISOString() };
   const facts: ModelFacts = { ...about, epoch, step, metrics, ...progress.standing, origin };
-  const { best, kept } = progress.standing;
-  await fs.mkdir(path.join(trialDir, CHECKPOINTS), { recursive: true });
-  const stored = stateValues(progress.state);
-  const write = (name: string) => writeCheckpoint(path.join(trialDir, name), network, stored, facts);
-  if (train.keep_best > 1 && kept.some((own) => own.epoch === epoch)) await write(keptCheckpoint(epoch));
-  if (best?.epoch === epoch) await write(BEST_CHECKPOINT);
-  await write(LAST_CHECKPOINT);
-  for (const old of before.kept) {
-    // Only now: until the last checkpoint is written, a resumed trial may come back to them.
-    if (!kept.some((own) => own.epoch === old.epoch)) {
-      await fs.rm(path.join(trialDir, keptCheckpoint(old.epoch)), { force: true });
+  const { dir, last, previous } = checkpointFiles;
+  const own = (name: string): string => path.join(trialDir, name);
+  const others = [...(isKept ? [checkpointFiles.epoch(epoch)] : []), ...(isBest ? [checkpointFiles.best] : [])];
+  try {
+    await fs.mkdir(own(dir), { recursive: true });
+    await linkTo(own(last), own(previous));
+    // `last` at the end: a trial that dies in between repeats this epoch.
+    const [first = last, ...more] = [...others, last];
+    await writeCheckpoint(own(first), network, stateValues(progress.state), facts);
+    for (const name of more) await linkTo(own(first), own(name));
+    for (const old of before.kept) {
+      // Only now: until the last checkpoint is written, a resumed trial may come back to them.
+      if (!kept.some((one) => one.epoch === old.epoch))
+        await fs.rm(own(checkpointFiles.epoch(old.epoch)), { force: true });
     }
+  } catch (error) {
+    if (error instanceof DistmisError && error.code === "DISK_FULL") throw error;
+    // The folder could be read when the trial began: it is this node that lost it.
+    throw new DistmisError("TRAINER_FAILED", messageOf(error), { cause: error });
+  }
+  return isBest ? checkpointFiles.best : last;
+}
+
+/** Lets `name` be the file that `target` is, in place of what it was; nothing if there is no such file. */
+async function linkTo(target: string, name: string): Promise<void> {
+  const temporary = `${name}.tmp`;
+  try {
+    await fs.rm(temporary, { force: true });
+    await fs.link(target, temporary);
+    await fs.rename(temporary, name);
+    // If both are one file already, rename leaves them as they are.
+    await fs.rm(temporary, { force: true });
+  } catch (error) {
+    if (!hasErrno(error, "ENOENT")) throw unwritable(name, error);
   }
 }

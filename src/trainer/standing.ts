@@ -14,7 +14,9 @@ export function advanced(
   mode: Mode,
   train: Pick<TrainConfig, "early_stopping" | "keep_best">,
 ): Standing {
-  const better = (a: number, b: number) => (mode === "max" ? a - b : b - a);
+  // What is not a number is worse than any number.
+  const rank = (value: number) => (Number.isNaN(value) ? Number.NEGATIVE_INFINITY : mode === "max" ? value : -value);
+  const better = (a: number, b: number) => (rank(a) === rank(b) ? 0 : rank(a) - rank(b));
   const isProgress =
     before.progress === null || better(epoch.value, before.progress.value) > (train.early_stopping?.min_delta ?? 0);
   return {

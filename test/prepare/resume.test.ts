@@ -169,7 +169,7 @@ async function fillDisk(sourceDir: string, targetDir: string, freshDir: string):
   const attempt = writeTfrecords(small, ({ phase, done }) => {
     if (phase === "write" && done === 5) writeFileSync(filler, new Uint8Array(2.5 * 2 ** 20));
   });
-  await assert.rejects(attempt, failure("FILE_UNUSABLE", "the disk is full", "ENOSPC", "are done and kept"));
+  await assert.rejects(attempt, failure("DISK_FULL", "the disk is full", "ENOSPC", "are done and kept"));
   rmSync(filler);
   assert.ok((await resume(small)) >= 5);
   const fresh = { ...small, targetDir: freshDir };

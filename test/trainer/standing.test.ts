@@ -32,3 +32,12 @@ test("a trial ends when its patience is spent, and small steps are no progress",
   const slow = after([1, 1.1, 1.2, 1.3], "max", stopping(3, 1));
   assert.deepEqual([slow.end, slow.best], [4, 4]);
 });
+
+test("what is not a number is worse than any number", () => {
+  assert.deepEqual(after([Number.NaN, 0.1, Number.NaN, 0.05], "max", { keep_best: 2 }), {
+    best: 2,
+    kept: [2, 4],
+    end: null,
+  });
+  assert.equal(after([Number.NaN, 3, 5], "min", {}).best, 2);
+});

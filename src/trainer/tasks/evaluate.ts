@@ -1,10 +1,10 @@
 /** The task "evaluate": a checkpoint's Dice on a split, and its segmentations of that split's source files. */
 import path from "node:path";
 import { stringify } from "csv-stringify/sync";
-import writeFileAtomic from "write-file-atomic";
 import { z } from "zod";
 import { outputsOf, type SampleInfo } from "../../data/index.ts";
 import { DistmisError } from "../../errors/index.ts";
+import { replaceFile } from "../../files/index.ts";
 import { type Ensemble, ensemble, loadModel, predictFile } from "../../inference/index.ts";
 import { evaluationStep } from "../../model/index.ts";
 import { makeFolder } from "../../paths/index.ts";
@@ -103,7 +103,7 @@ async function writePredictions(
       ...Object.fromEntries(ofClasses),
     });
   }
-  await writeFileAtomic(path.join(outputDir, "scores.csv"), stringify(rows, { header: true }));
+  await replaceFile(path.join(outputDir, "scores.csv"), stringify(rows, { header: true }));
   const mean = rows.reduce((sum, row) => sum + row.dice, 0) / rows.length;
   return { predictions: rows.length, native_dice: mean };
 }

@@ -10,7 +10,7 @@ import { flatten } from "../../tensorflow/index.ts";
 import { beginningOf } from "../beginning.ts";
 import { classMetrics, type Evaluation, evaluate, evaluatedBy } from "../evaluation.ts";
 import { checkSameWeights, sameBeginning, sumOverReplicas } from "../replicas.ts";
-import { aboutTrial, BEST_CHECKPOINT, LAST_CHECKPOINT, saveEpoch, standingAfter } from "../save.ts";
+import { aboutTrial, saveEpoch, standingAfter } from "../save.ts";
 import { patienceIsSpent } from "../standing.ts";
 import type { Task, TrialContext, TrialResult } from "../task.ts";
 import { tensorLeftovers } from "../tensor-leftovers.ts";
@@ -78,7 +78,8 @@ async function run(trial: TrialContext): Promise<TrialResult> {
       const metrics = epochMetrics(trained, validated);
       const before = progress.standing;
       progress.standing = standingAfter(progress, metrics, goal, train);
-      if (trial.rank === 0) await saveEpoch(trial.dir, network, progress, before, metrics, about);
+      const checkpoint =
+        trial.rank === 0 ? await saveEpoch(trial.dir, network, progress, before, ended(), metrics, about) : "";
       const seconds = (performance.now() - start) / 1000;
       console.log(waitedInWords(progress.epoch, waited + feed.takeWaited(), seconds));
       await trial.report({
@@ -87,8 +88,7 @@ async function run(trial: TrialContext): Promise<TrialResult> {
         metrics,
         seconds,
         volumesPerSecond: (sizes.train + sizes.valid) / seconds,
-        // The best one stays as it is until a better one takes its place; the last one is overwritten at each epoch.
-        checkpoint: progress.standing.best?.epoch === progress.epoch ? BEST_CHECKPOINT : LAST_CHECKPOINT,
+        checkpoint,
         workSeconds: workSeconds(unpackPaces(paces))[trial.rank] ?? 0,
       });
     }

@@ -1,0 +1,2 @@
+/** Files that are there as a whole, the old one or the new one, whatever happens meanwhile. */
+export { replaceFile } from "./replace-file.ts";
