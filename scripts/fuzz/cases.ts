@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
+import { caseRandom, type Random } from "../random.ts";
 import { packAndDamage } from "./mutate-gzip.ts";
 import { mutateHeader, splitPair } from "./mutate-header.ts";
-import { caseRandom, type Random } from "./random.ts";
 
 export interface Case {
   /** Name and bytes of one file, or of two that belong together. */

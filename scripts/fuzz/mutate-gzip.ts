@@ -1,6 +1,6 @@
 /** Ways to pack bytes, and changes to the packed ones. */
 import { gzipSync } from "node:zlib";
-import type { Random } from "./random.ts";
+import type { Random } from "../random.ts";
 
 /** A gzip member of 1/1000 of this size; twice as much as a reader passes over behind the voxels, and some more. */
 const BOMB_BYTES = 130 * 2 ** 20;

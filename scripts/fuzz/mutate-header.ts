@@ -1,5 +1,5 @@
 /** Changes to the bytes of an uncompressed NIfTI file, most of them where its header says what to read. */
-import type { Random } from "./random.ts";
+import type { Random } from "../random.ts";
 
 type Kind = "int16" | "int32" | "int64" | "float32" | "float64";
 type Field = readonly [name: string, at: number, kind: Kind];

@@ -12,7 +12,7 @@ export function markedProcesses(mark: string): string[] {
       const stat = fs.readFileSync(`/proc/${pid}/stat`, "latin1");
       if (stat.slice(stat.lastIndexOf(")") + 2).startsWith("Z")) return [];
       if (!fs.readFileSync(`/proc/${pid}/environ`, "latin1").includes(mark)) return [];
-      return [`${pid} ${fs.readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ").slice(0, 120)}`];
+      return [`${pid} ${fs.readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ").slice(0, 400)}`];
     } catch {
       return []; // It has ended meanwhile, or is another user's.
     }

@@ -13,9 +13,14 @@ import { until } from "./until.ts";
 export interface RayNodes {
   /** What a shim needs in its environment to join. */
   environment: Record<string, string>;
-  address: string;
+  /** Of the head; another one after its restart. */
+  readonly address: string;
   /** Kills a node's raylet by SIGKILL, as if the machine were gone. */
   kill(node: number): void;
+  /** Ends what is left of a node and starts it again; with the head, all nodes, as nothing of its cluster goes on. */
+  restart(node: number): Promise<void>;
+  /** The living processes of a node: "pid command line". */
+  processes(node: number): string[];
   close(): Promise<void>;
 }
 
@@ -34,8 +39,8 @@ export async function startRayNodes(gpus: readonly number[]): Promise<RayNodes> 
   fs.writeFileSync(token, randomUUID().replaceAll("-", "").repeat(2), { mode: 0o600 });
   const environment = { RAY_AUTH_MODE: "token", RAY_AUTH_TOKEN_PATH: token };
   const mark = `DISTMIS_TEST_MARK=${randomUUID()}`;
-  const children: ChildProcess[] = [];
-  let printed = "";
+  const children = new Map<number, ChildProcess>();
+  let address = "";
 
   const startNode = async (node: number, options: string[]): Promise<void> => {
     const count = String(gpus[node]);
@@ -62,7 +67,8 @@ export async function startRayNodes(gpus: readonly number[]): Promise<RayNodes> 
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
     });
-    children.push(child);
+    children.set(node, child);
+    let printed = "";
     const gather = (text: Buffer): void => {
       printed += text;
     };
@@ -70,34 +76,61 @@ export async function startRayNodes(gpus: readonly number[]): Promise<RayNodes> 
     child.stderr.on("data", gather);
     const started = (): boolean => {
       if (child.exitCode !== null) throw new Error(`a node of Ray did not start: ${printed}`);
-      return printed.split("Ray runtime started").length > node + 1;
+      return printed.includes("Ray runtime started");
     };
     await until(`the start of node ${node}`, () => started() || null, 60_000);
   };
-  const close = async (): Promise<void> => {
-    for (const child of children) child.kill("SIGTERM");
-    await until("the end of Ray", () => markedProcesses(mark).length === 0 || null, 5000).catch(() => {});
-    for (const line of markedProcesses(mark)) process.kill(Number(line.split(" ")[0]), "SIGKILL");
-    for (const child of children) if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-    fs.rmSync(folder, { recursive: true, force: true });
-  };
-
-  try {
+  const startHead = async (): Promise<void> => {
     const options = ["--head", `--port=${await freePort()}`, `--ray-client-server-port=${await freePort()}`];
     await startNode(0, [...options, "--include-dashboard=false"]);
     // Ray writes it after it has said that it runs.
     const current = path.join(folder, "0", "ray_current_cluster");
     await until("the head's address", () => fs.existsSync(current) || null);
-    const address = fs.readFileSync(current, "utf8").trim();
-    // One after the other: on a small machine several at once miss Ray's own deadlines.
-    for (let node = 1; node < gpus.length; node++) await startNode(node, [`--address=${address}`]);
+    address = fs.readFileSync(current, "utf8").trim();
+  };
+  /** Starts the head if it is to be, and the nodes behind it, one after the other: several at once miss Ray's own deadlines. */
+  const start = async (nodes: readonly number[]): Promise<void> => {
+    for (const node of nodes) await (node === 0 ? startHead() : startNode(node, [`--address=${address}`]));
+  };
+  const kill = (processes: readonly string[]): void => {
+    for (const line of processes) {
+      try {
+        process.kill(Number(line.split(" ")[0]), "SIGKILL");
+      } catch {
+        // It has ended meanwhile.
+      }
+    }
+  };
+  const processes = (node: number): string[] => markedProcesses(`${mark}-${node}`);
+  const close = async (): Promise<void> => {
+    for (const child of children.values()) child.kill("SIGTERM");
+    await until("the end of Ray", () => markedProcesses(mark).length === 0 || null, 5000).catch(() => {});
+    kill(markedProcesses(mark));
+    for (const child of children.values())
+      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    fs.rmSync(folder, { recursive: true, force: true });
+  };
+
+  try {
+    await start([...gpus.keys()]);
     return {
       environment,
-      address,
-      kill(node) {
-        const raylet = markedProcesses(`${mark}-${node}`).filter((line) => line.includes("/raylet/raylet "));
-        for (const line of raylet) process.kill(Number(line.split(" ")[0]), "SIGKILL");
+      get address() {
+        return address;
       },
+      kill: (node) => kill(processes(node).filter((line) => line.includes("/raylet/raylet "))),
+      async restart(node) {
+        const nodes = node === 0 ? [...gpus.keys()] : [node];
+        for (const each of nodes) {
+          await until(`the end of node ${each}`, () => {
+            kill(processes(each));
+            return processes(each).length === 0;
+          });
+          fs.rmSync(path.join(folder, String(each)), { recursive: true, force: true });
+        }
+        await start(nodes);
+      },
+      processes,
       close,
     };
   } catch (error) {
