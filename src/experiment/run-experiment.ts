@@ -16,6 +16,7 @@ import {
 } from "../run-folder/index.ts";
 import { createSearcher, type Searcher } from "../search/index.ts";
 import { runAttempt } from "./attempt.ts";
+import { createBoard } from "./board.ts";
 import { createEventQueue } from "./event-queue.ts";
 import type { RunEvent } from "./events.ts";
 import { runLanes } from "./lanes.ts";
@@ -149,8 +150,13 @@ async function work(
   const writer = createResultsWriter(folder.dir, experiment.search.metric, () =>
     rankedSummaries(folder.state, experiment, folder.dir),
   );
+  const board = createBoard(folder, experiment, (text) => void emit(remark(text)));
+  const show: Emit = (event) => {
+    board.event(event);
+    return emit(event);
+  };
   try {
-    await searchAll(folder, connect, experiment, { ...options, signal: stop, killSignal: kill }, emit, writer.changed);
+    await searchAll(folder, connect, experiment, { ...options, signal: stop, killSignal: kill }, show, writer.changed);
     folder.lockLost.throwIfAborted();
     const all = [...folder.state.trials.values()];
     const finished = all.length > 0 && all.every(hasEnded) && !stop.aborted && !kill.aborted;
@@ -158,6 +164,7 @@ async function work(
     await folder.commit();
     writer.changed();
   } finally {
+    await board.close();
     await writer.close();
   }
 }

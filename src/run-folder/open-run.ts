@@ -29,8 +29,8 @@ export interface RunFolder {
   close(): Promise<void>;
 }
 
-/** Parts of an experiment that say where and how stubbornly it runs, not what it is: they may change between two parts of a run. */
-const MAY_CHANGE = /^(resources|failure)\./;
+/** Parts of an experiment that say where, how stubbornly and how loudly it runs, not what it is: they may change between two parts of a run. */
+const MAY_CHANGE = /^((resources|failure)\.|train\.(debug|tensorboard)$)/;
 
 /**
  * Opens `dir` for `experiment`, creating it if need be. A finished run is opened without a change to the folder.
