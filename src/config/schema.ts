@@ -169,6 +169,10 @@ export const trainSchema = z.strictObject({
       "`low` keeps no activation for the backward pass on a GPU either, and computes one gradient after the other.",
     ),
   debug: z.boolean().default(false).describe("Print every step, on the terminal and in the trial's log."),
+  tensorboard: z
+    .boolean()
+    .optional()
+    .describe("Write TensorBoard's event files of each trial; by default unless `train.debug`, as DistMIS."),
 });
 
 /** Far above what one model gains from; a slip is refused before the cluster is asked. */

@@ -59,7 +59,7 @@ export async function judgeEnded(
   if (ended.errorCode === "TRAINER_FAILED") return retryOrFail(context, trial, attempt, error);
   if (ended.errorCode === "DISK_FULL") {
     // Nobody's fault, and the others would fail for it too; a journal on the same disk may not take this either.
-    await interrupt(context, trial, attempt, error).catch(() => {});
+    await interrupt(context, trial, attempt, { cause: "interrupted", error }).catch(() => {});
     throw new DistmisError("DISK_FULL", `trial ${trial.id}: ${error}`);
   }
   return conclude(context, trial, attempt, "failed", ended.metrics, error);

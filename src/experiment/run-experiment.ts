@@ -2,6 +2,7 @@
 import path from "node:path";
 import type { Cluster } from "../cluster/index.ts";
 import { type Experiment, trialConfig } from "../config/index.ts";
+import { DistmisError } from "../errors/index.ts";
 import {
   createResultsWriter,
   hasEnded,
@@ -14,6 +15,7 @@ import {
 } from "../run-folder/index.ts";
 import { createSearcher, knownTrials, outcomeOf, type Searcher } from "../search/index.ts";
 import { runAttempt } from "./attempt.ts";
+import { createBoard } from "./board.ts";
 import { checkInputs } from "./check-inputs.ts";
 import { createEventQueue } from "./event-queue.ts";
 import type { RunEvent } from "./events.ts";
@@ -164,6 +166,11 @@ async function work(
   const writer = createResultsWriter(folder.dir, experiment.search.metric, () =>
     rankedSummaries(folder.state, experiment, folder.dir),
   );
+  const board = createBoard(folder, experiment, (text) => void emit(remark(text)));
+  const show: Emit = (event) => {
+    board.event(event);
+    return emit(event);
+  };
   try {
     await searchAll(
       folder,
@@ -171,7 +178,7 @@ async function work(
       experiment,
       { ...options, signal: stop, killSignal: kill },
       limits,
-      emit,
+      show,
       writer.changed,
     );
     folder.lockLost.throwIfAborted();
@@ -191,6 +198,7 @@ async function work(
     throw error;
   } finally {
     limits.close();
+    await board.close();
   }
   await writer.close();
 }

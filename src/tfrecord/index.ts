@@ -1,6 +1,6 @@
 /** TFRecord files and the Examples in them, in and out. */
 export { channelsFirst, channelsLast } from "./axis-order.ts";
 export { decodeExample, encodeExample, floatsOf, type Tensor, type TensorBytes, tensorsIn } from "./example.ts";
-export { TAIL_BYTES } from "./frame.ts";
+export { headOf, TAIL_BYTES, tailOf } from "./frame.ts";
 export { type RecordPlace, readRecord, scanTfrecord } from "./read.ts";
 export { createTfrecord, type TfrecordWriter } from "./write.ts";

@@ -1,9 +1,8 @@
 /** Writes TFRecord files. */
 import { type FileHandle, open } from "node:fs/promises";
-import { crc32c } from "@node-rs/crc32";
 import { DistmisError, unwritable } from "../errors/index.ts";
 import { total } from "./example.ts";
-import { HEAD_BYTES, mask, TAIL_BYTES } from "./frame.ts";
+import { HEAD_BYTES, headOf, TAIL_BYTES, tailOf } from "./frame.ts";
 
 /** One write call moves less than 2^31 bytes on Linux. */
 const MOST_BYTES_A_CALL = 2 ** 30;
@@ -45,12 +44,7 @@ export async function createTfrecord(path: string, { keep = 0 }: { keep?: number
           `${path}: a sample of ${length} bytes; protobuf ends at ${LONGEST_MESSAGE}: choose a smaller shape`,
         );
       }
-      const head = Buffer.alloc(HEAD_BYTES);
-      head.writeBigUInt64LE(BigInt(length), 0);
-      head.writeUInt32LE(mask(crc32c(head.subarray(0, 8))), 8);
-      const tail = Buffer.alloc(TAIL_BYTES);
-      tail.writeUInt32LE(mask(pieces.reduce((crc, piece) => crc32c(piece, crc), 0)), 0);
-      for (const piece of [head, ...pieces, tail]) await usable(writeAll(file, piece));
+      for (const piece of [headOf(length), ...pieces, tailOf(pieces)]) await usable(writeAll(file, piece));
       size += HEAD_BYTES + length + TAIL_BYTES;
     },
     size: () => size,

@@ -1,0 +1,144 @@
+/**
+ * Writes what happens to the trials of a run into event files, one for each attempt at a trial. Nobody waits for them: records
+ * are gathered in memory and appended once a second and at the end of an attempt.
+ */
+import { appendFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import path from "node:path";
+import type { Parameters } from "../config/index.ts";
+import { messageOf } from "../errors/index.ts";
+import { scalarsRecord, sessionEndRecord, sessionStartRecord, startRecord, versionRecord } from "./records.ts";
+
+const FLUSH_MILLISECONDS = 1_000;
+
+export interface TrialBoardOptions {
+  /** The folder of a trial, which exists when the trial starts. */
+  dirOf(trial: string): string;
+  /** The search's metric: the best value of a trial that has ended is told as best_METRIC. */
+  metric: string;
+  /** Called once, when a file can't be written; the trials concerned have no more events then. */
+  onProblem(text: string): void;
+}
+
+export interface LastReport {
+  epoch: number;
+  metrics: Readonly<Record<string, number>>;
+}
+
+/** All times are ISO 8601. */
+export interface TrialBoard {
+  /** An attempt begins; `last` is the last report of those before it. */
+  started(time: string, trial: string, attempt: number, parameters: Parameters, last: LastReport | null): void;
+  epoch(time: string, trial: string, epoch: number, metrics: Readonly<Record<string, number>>): void;
+  /** The attempt is over, the trial is not. */
+  paused(trial: string): void;
+  /** The trial has ended; `metrics` are those of its last epoch and those that it handed back. */
+  ended(
+    time: string,
+    trial: string,
+    success: boolean,
+    best: { value: number; epoch: number } | null,
+    metrics: Readonly<Record<string, number>>,
+  ): void;
+  /** Writes what is left. Never throws. */
+  close(): Promise<void>;
+}
+
+/** What is written of an attempt that goes on. */
+interface Attempt {
+  file: string;
+  pending: Buffer[];
+  last: LastReport | null;
+  /** Whether it has reported. */
+  begun: boolean;
+  writing: Promise<void>;
+  /** Half a record may stand at the end of its file: nothing may follow. */
+  broken: boolean;
+}
+
+export function createTrialBoard({ dirOf, metric, onProblem }: TrialBoardOptions): TrialBoard {
+  const attempts = new Map<string, Attempt>();
+  const writing = new Set<Promise<void>>();
+  const host = hostname();
+  let timer: NodeJS.Timeout | null = null;
+  let told = false;
+
+  const flush = (attempt: Attempt): void => {
+    if (attempt.pending.length === 0 || attempt.broken) return;
+    const bytes = Buffer.concat(attempt.pending);
+    attempt.pending = [];
+    const write = async (): Promise<void> => {
+      if (attempt.broken) return;
+      try {
+        await appendFile(attempt.file, bytes);
+      } catch (error) {
+        attempt.broken = true;
+        if (!told) onProblem(`${attempt.file}: can't be written: ${messageOf(error)}; TensorBoard lacks what follows`);
+        told = true;
+      }
+    };
+    const done = attempt.writing.then(write);
+    attempt.writing = done;
+    writing.add(done);
+    void done.then(() => writing.delete(done));
+  };
+  const add = (attempt: Attempt, ...records: Buffer[]): void => {
+    if (attempt.broken) return;
+    attempt.pending.push(...records);
+    timer ??= setTimeout(() => {
+      timer = null;
+      for (const each of attempts.values()) flush(each);
+    }, FLUSH_MILLISECONDS);
+  };
+  const leave = (trial: string, attempt: Attempt): void => {
+    flush(attempt);
+    attempts.delete(trial);
+  };
+
+  return {
+    started(time, trial, number, parameters, last) {
+      const now = seconds(time);
+      // Readers take the files of a folder in the order of their names.
+      const name = `events.out.tfevents.${String(Math.floor(now)).padStart(10, "0")}.${host}.${number}`;
+      const file = path.join(dirOf(trial), name);
+      const attempt = { file, pending: [], last, begun: false, writing: Promise.resolve(), broken: false };
+      attempts.set(trial, attempt);
+      add(attempt, versionRecord(now), sessionStartRecord(now, parameters));
+    },
+    epoch(time, trial, epoch, metrics) {
+      const attempt = attempts.get(trial);
+      if (attempt === undefined) return;
+      const now = seconds(time);
+      if (!attempt.begun) add(attempt, startRecord(now, epoch));
+      attempt.begun = true;
+      attempt.last = { epoch, metrics };
+      add(attempt, scalarsRecord(now, epoch, metrics));
+    },
+    paused(trial) {
+      const attempt = attempts.get(trial);
+      if (attempt !== undefined) leave(trial, attempt);
+    },
+    ended(time, trial, success, best, metrics) {
+      const attempt = attempts.get(trial);
+      if (attempt === undefined) return;
+      const now = seconds(time);
+      const { epoch, metrics: reported } = attempt.last ?? { epoch: 0, metrics: {} };
+      const handedBack = Object.entries(metrics).filter(([name, value]) => !Object.is(reported[name], value));
+      if (handedBack.length > 0) add(attempt, scalarsRecord(now, epoch, Object.fromEntries(handedBack)));
+      if (best !== null) add(attempt, scalarsRecord(now, best.epoch, { [`best_${metric}`]: best.value }));
+      add(attempt, sessionEndRecord(now, success));
+      leave(trial, attempt);
+    },
+    async close() {
+      if (timer !== null) clearTimeout(timer);
+      timer = null;
+      for (const attempt of attempts.values()) flush(attempt);
+      attempts.clear();
+      await Promise.all(writing);
+    },
+  };
+}
+
+function seconds(time: string): number {
+  return Date.parse(time) / 1000;
+}
