@@ -81,18 +81,9 @@ class Study:
         # So that what they refuse is refused now.
         self._sampler(0)
 
-    def ask(self, name: str, draw: int) -> Values:
-        """Parameters for a new trial, or other ones for one that has reported nothing."""
-        self._study.sampler = self._sampler(self._seed(name, draw))
-        running = self._trials.get(name)
-        if running is None:
-            self._refuse_finished(name)
-            trial = self._study.ask()
-        elif running.reported:
-            raise InvalidRequest(f"ask.trial is {name!r}, which has reported; expected one that has not")
-        else:
-            trial = self._forget_parameters(running.trial)
-        self._trials[name] = _Running(trial)
+    def ask(self, name: str) -> Values:
+        """Parameters for a new trial."""
+        trial = self._new(name)
         values: Values = {}
         for parameter in self._space.parameters:
             if parameter.applies(values):
@@ -101,19 +92,13 @@ class Study:
 
     def begin(self, name: str, parameters: Mapping[str, pb.StudyValue], drawn: bool) -> None:
         """A new trial with these parameters."""
-        if name in self._trials:
-            raise InvalidRequest(f"begin.trial is {name!r}, which has begun; expected a new one")
-        self._refuse_finished(name)
-        values = self._space.read_whole(parameters, f"trial {name!r}")
-        self._study.enqueue_trial(values)
-        self._study.sampler = self._sampler(self._seed(name, 0))
-        trial = self._study.ask()
+        values = self._space.read(parameters, f"trial {name!r}")
+        trial = self._new(name, values)
         if drawn and self._kind in ("cmaes", "qmc"):
             # These keep their state with the trials that they drew.
             _ = trial.relative_params
         for parameter, distribution in self._space.active(values).items():
             trial._suggest(parameter, distribution)
-        self._trials[name] = _Running(trial)
 
     def report(self, name: str, epoch: int, value: float) -> bool:
         """Whether the trial is to end. What it has reported before does not count again, and a decision stays."""
@@ -151,22 +136,17 @@ class Study:
             raise InvalidRequest(f"{message}.trial is {name!r}, which does not run")
         return self._trials[name]
 
-    def _refuse_finished(self, name: str) -> None:
-        if not name or name in self._finished:
+    def _new(self, name: str, values: Values | None = None) -> Trial:
+        if not name or name in self._trials or name in self._finished:
             raise InvalidRequest(f"a trial has the name {name!r}; expected one that no other has had")
-
-    def _forget_parameters(self, trial: Trial) -> Trial:
-        """Optuna has no way to draw anew for the same trial, and trials that are given up would change what is learnt
-        and, by their numbers, the brackets of Hyperband."""
-        frozen = self._study._storage.get_trial(trial._trial_id)
-        frozen.params.clear()
-        frozen.distributions.clear()
-        return Trial(self._study, trial._trial_id)
-
-    def _seed(self, name: str, draw: int) -> int:
         # By the trial alone, so that a study which was told the history draws as the one that lived through it.
-        sequence = np.random.SeedSequence([self._message.seed, zlib.crc32(name.encode()), draw])
-        return int(sequence.generate_state(1)[0])
+        sequence = np.random.SeedSequence([self._message.seed, zlib.crc32(name.encode())])
+        self._study.sampler = self._sampler(int(sequence.generate_state(1)[0]))
+        if values is not None:
+            self._study.enqueue_trial(values)
+        trial = self._study.ask()
+        self._trials[name] = _Running(trial)
+        return trial
 
     def _sampler(self, seed: int) -> BaseSampler:
         """A new one for each draw: their memory is the study."""
@@ -203,15 +183,11 @@ class Study:
     def _add_warm(self, warm: pb.WarmTrial, where: str) -> None:
         values = self._space.read(warm.parameters, where)
         state, value = finish_of(warm.finish, where)
-        whole = values.keys() == self._space.active(values).keys()
-        # These two draw what all trials have in common: one that lacks a parameter would take it from them.
-        if self._kind in ("cmaes", "qmc") and not whole:
-            return
         trial = create_trial(
             state=state,
             value=value,
             params=values,
-            distributions={name: self._space.known[name].distribution for name in values},
+            distributions=self._space.active(values),
             intermediate_values={report.epoch: report.value for report in warm.reports},
         )
         self._study.add_trial(trial)

@@ -39,7 +39,7 @@ class _Thread:
         elif kind == "replay":
             self._study.replay(request.replay.events)
         elif kind == "ask":
-            values = self._study.ask(request.ask.trial, request.ask.draw)
+            values = self._study.ask(request.ask.trial)
             return pb.RunStudyResponse(drawn=pb.DrawnParameters(parameters=study.values_to_messages(values)))
         elif kind == "begin":
             self._study.begin(request.begin.trial, request.begin.parameters, request.begin.drawn)

@@ -103,7 +103,7 @@ class Space:
                 when[condition.parameter] = tuple(allowed)
             known[name] = Parameter(name, _distribution(parameter), when)
             self.parameters.append(known[name])
-        self.known = known
+        self._known = known
         self.conditional = any(parameter.when for parameter in self.parameters)
 
     def active(self, values: Mapping[str, Value]) -> dict[str, BaseDistribution]:
@@ -111,22 +111,18 @@ class Space:
         return {each.name: each.distribution for each in self.parameters if each.applies(values)}
 
     def read(self, messages: Mapping[str, pb.StudyValue], where: str) -> Values:
-        """Values of a trial, each one that the space has. Raises InvalidRequest."""
+        """The values of a trial: each one that the space has, and all that their conditions let it have.
+        Raises InvalidRequest."""
         values: Values = {}
         for name, message in messages.items():
-            if name not in self.known:
+            if name not in self._known:
                 raise InvalidRequest(f"{where} has a parameter {name!r}, which the space does not have")
             value = from_message(message, f"parameter {name!r} of {where}")
-            if not _contains(self.known[name].distribution, value):
+            if not _contains(self._known[name].distribution, value):
                 raise InvalidRequest(
-                    f"parameter {name!r} of {where} is {value!r}, which {self.known[name].distribution} does not have"
+                    f"parameter {name!r} of {where} is {value!r}, which {self._known[name].distribution} does not have"
                 )
             values[name] = value
-        return values
-
-    def read_whole(self, messages: Mapping[str, pb.StudyValue], where: str) -> Values:
-        """As `read`, for values that are all that their conditions let the trial have."""
-        values = self.read(messages, where)
         if values.keys() != (expected := self.active(values)).keys():
             raise InvalidRequest(
                 f"{where} has the parameters {sorted(values)}; expected {sorted(expected)} by their conditions"
