@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import optuna
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from distmis_shim.contract import study_pb as pb
 from distmis_shim.demand import InvalidRequest
-from distmis_shim.study_space import Space, Values, to_message
+from distmis_shim.study_space import Parameter, Space, Value, Values, to_message
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 # Of `group` and `source_trials`, whose use is decided here and not by whoever would read the warning.
@@ -23,6 +23,8 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 
 # The start of CMA-ES is made from their best tenth.
 _LEAST_SOURCES = 10
+# To which multiples of a step are rounded.
+_STEP_DIGITS = 12
 
 _DIRECTIONS = {pb.STUDY_DIRECTION_MINIMIZE: "minimize", pb.STUDY_DIRECTION_MAXIMIZE: "maximize"}
 _STATES = {
@@ -76,8 +78,6 @@ class Study:
         self._trials: dict[str, _Running] = {}
         self._finished: set[str] = set()
         self._sources: list[FrozenTrial] = []
-        for index, warm in enumerate(message.warm):
-            self._add_warm(warm, f"open.warm[{index}]")
         # So that what they refuse is refused now.
         self._sampler(0)
 
@@ -87,8 +87,18 @@ class Study:
         values: Values = {}
         for parameter in self._space.parameters:
             if parameter.applies(values):
-                values[parameter.name] = trial._suggest(parameter.name, parameter.distribution)
+                values[parameter.name] = self._suggest(trial, parameter)
         return values
+
+    @staticmethod
+    def _suggest(trial: Trial, parameter: Parameter) -> Value:
+        value = trial._suggest(parameter.name, parameter.distribution)
+        if not isinstance(parameter.distribution, FloatDistribution) or parameter.distribution.step is None:
+            return value
+        # As a person writes it, also in the study: 0.8 + 3 x 0.1 is 1.1.
+        rounded = float(f"{value:.{_STEP_DIGITS}g}")
+        trial.storage.set_trial_param(trial._trial_id, parameter.name, rounded, parameter.distribution)
+        return rounded
 
     def begin(self, name: str, parameters: Mapping[str, pb.StudyValue], drawn: bool) -> None:
         """A new trial with these parameters."""
@@ -128,8 +138,10 @@ class Study:
                 self.report(event.report.trial, event.report.at.epoch, event.report.at.value)
             elif kind == "tell":
                 self.tell(event.tell.trial, event.tell.finish)
+            elif kind == "warm":
+                self._add_warm(event.warm)
             else:
-                raise InvalidRequest("an event of replay is empty; expected begin, report or tell")
+                raise InvalidRequest("an event of replay is empty; expected begin, report, tell or warm")
 
     def _running(self, name: str, message: str) -> _Running:
         if name not in self._trials:
@@ -180,9 +192,9 @@ class Study:
             )
         return optuna.samplers.RandomSampler(seed=seed)
 
-    def _add_warm(self, warm: pb.WarmTrial, where: str) -> None:
-        values = self._space.read(warm.parameters, where)
-        state, value = finish_of(warm.finish, where)
+    def _add_warm(self, warm: pb.WarmTrial) -> None:
+        values = self._space.read(warm.parameters, "a warm trial")
+        state, value = finish_of(warm.finish, "a warm trial")
         trial = create_trial(
             state=state,
             value=value,

@@ -55,10 +55,10 @@ PRUNERS = {
 }
 
 
-def opening(sampler: pb.StudySampler, pruner: pb.StudyPruner | None = None, space=None, **more) -> pb.OpenStudy:
+def opening(sampler: pb.StudySampler, pruner: pb.StudyPruner | None = None, space=None) -> pb.OpenStudy:
     space = parameters() if space is None else space
     direction = pb.STUDY_DIRECTION_MINIMIZE
-    return pb.OpenStudy(name="test", direction=direction, parameters=space, sampler=sampler, pruner=pruner, **more)
+    return pb.OpenStudy(name="test", direction=direction, parameters=space, sampler=sampler, pruner=pruner)
 
 
 def loss(values: Values, epoch: int) -> float:

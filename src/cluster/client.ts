@@ -1,15 +1,23 @@
-/** The gRPC client of the shim. */
+/** The gRPC clients of the shim. */
 import { type ClientUnaryCall, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { DistmisError } from "../errors/index.ts";
 import { ClusterServiceClient } from "../generated/distmis/v1/cluster.ts";
+import { StudyServiceClient } from "../generated/distmis/v1/study.ts";
 
 /** Both sides cut the pipes' bytes into pieces far below this. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 /** Answers of the shim take milliseconds; a busy machine or GCS some seconds. */
 const UNARY_DEADLINE_MS = 60_000;
 
-export function createClient(socketPath: string): ClusterServiceClient {
-  return new ClusterServiceClient(`unix:${socketPath}`, credentials.createInsecure(), {
+export interface Clients {
+  cluster: ClusterServiceClient;
+  study: StudyServiceClient;
+}
+
+/** Both services over one connection; to be closed by `cluster.close()`. */
+export function createClients(socketPath: string): Clients {
+  const address = `unix:${socketPath}`;
+  const cluster = new ClusterServiceClient(address, credentials.createInsecure(), {
     // Clusters set http_proxy; a socket on this machine needs none.
     "grpc.enable_http_proxy": 0,
     "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
@@ -19,6 +27,10 @@ export function createClient(socketPath: string): ClusterServiceClient {
     "grpc.keepalive_time_ms": 330_000,
     "grpc.keepalive_timeout_ms": 30_000,
   });
+  const study = new StudyServiceClient(address, credentials.createInsecure(), {
+    channelOverride: cluster.getChannel(),
+  });
+  return { cluster, study };
 }
 
 /**

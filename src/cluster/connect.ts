@@ -5,10 +5,11 @@ import type { StatusObject } from "@grpc/grpc-js";
 import { DistmisError } from "../errors/index.ts";
 import type { StartGang, TrainerProcess } from "../generated/distmis/v1/cluster.ts";
 import { entryCommand, moduleUrl, packageRoot } from "../paths/index.ts";
-import { createClient, unary } from "./client.ts";
+import { createClients, unary } from "./client.ts";
 import { runGang } from "./gang.ts";
 import { createPrivateDir } from "./private-dir.ts";
 import { startShim } from "./shim-process.ts";
+import { openStudy } from "./study.ts";
 import type { Cluster, ConnectOptions, GangOptions } from "./types.ts";
 
 /** A shim that dies closes its socket first; this is the time for its exit to be seen. */
@@ -42,7 +43,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Cluster> {
 }
 
 function createCluster(socketPath: string, shimExited: Promise<string>, end: () => Promise<void>): Cluster {
-  const client = createClient(socketPath);
+  const { cluster: client, study: studyClient } = createClients(socketPath);
   let closing: Promise<void> | undefined;
 
   const lost = new Promise<string>((resolve) => {
@@ -63,6 +64,10 @@ function createCluster(socketPath: string, shimExited: Promise<string>, end: () 
       if (closing !== undefined)
         throw new DistmisError("CLUSTER_UNAVAILABLE", `gang ${gang.name}: the cluster is closed`);
       return runGang({ call: client.runGang(), start: startMessage(gang), reasonOfLoss });
+    },
+    async openStudy(open) {
+      if (closing !== undefined) throw new DistmisError("CLUSTER_UNAVAILABLE", "a study: the cluster is closed");
+      return openStudy({ call: studyClient.runStudy(), open, reasonOfLoss });
     },
     lost,
     close() {

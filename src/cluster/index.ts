@@ -11,5 +11,15 @@ export {
   type TrainerProcess,
   type Worker,
 } from "../generated/distmis/v1/cluster.ts";
+export {
+  type OpenStudy,
+  StudyDirection,
+  type StudyEvent,
+  StudyOutcome,
+  type StudyParameter,
+  StudyRecord,
+  type TrialFinish,
+} from "../generated/distmis/v1/study.ts";
 export { connect } from "./connect.ts";
-export type { Cluster, ConnectOptions, Gang, GangEvent, GangOptions } from "./types.ts";
+export { studyValue, studyValues } from "./study.ts";
+export type { Cluster, ConnectOptions, Gang, GangEvent, GangOptions, PlainValue, Study } from "./types.ts";

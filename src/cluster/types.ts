@@ -7,6 +7,7 @@ import type {
   TrainerProcess,
   Worker,
 } from "../generated/distmis/v1/cluster.ts";
+import type { OpenStudy, StudyEvent, TrialFinish } from "../generated/distmis/v1/study.ts";
 import type { FromTrainer, ToTrainer } from "../generated/distmis/v1/trainer.ts";
 
 export interface GangOptions {
@@ -38,11 +39,35 @@ export interface Gang {
   kill(): void;
 }
 
+/** A value of a searched field. */
+export type PlainValue = number | string | boolean;
+
+/**
+ * An Optuna study in the shim, which draws parameters and ends trials early; see proto/distmis/v1/study.proto. Requests are
+ * answered in their order. Each throws DistmisError SEARCH_FAILED if Optuna fails or the request makes no sense, and
+ * CLUSTER_UNAVAILABLE if the shim is gone; after that all do.
+ */
+export interface Study {
+  /** Tells what earlier studies were told. */
+  replay(events: readonly StudyEvent[]): Promise<void>;
+  /** Parameters of a new trial. */
+  ask(trial: string): Promise<Record<string, PlainValue>>;
+  /** A new trial whose parameters are given. */
+  begin(trial: string, parameters: Readonly<Record<string, PlainValue>>): Promise<void>;
+  /** A value after an epoch, from 1; whether the trial is to end. An epoch that is reported again does not count again. */
+  report(trial: string, epoch: number, value: number): Promise<boolean>;
+  tell(trial: string, finish: TrialFinish): Promise<void>;
+  /** Ends it; idempotent. */
+  close(): void;
+}
+
 export interface Cluster {
   describe(): Promise<DescribeClusterResponse>;
   /** Whether and how often a gang fits. */
   check(request: GangRequest): Promise<CheckGangResponse>;
   runGang(options: GangOptions): Gang;
+  /** Opens a study. Throws as its requests do. */
+  openStudy(open: OpenStudy): Promise<Study>;
   /** Resolves (with a reason) if the shim or Ray goes away before `close`. */
   readonly lost: Promise<string>;
   /** Ends all gangs, the shim, and the local Ray if it was started here. Idempotent. */

@@ -11,6 +11,7 @@ import { gridSize } from "./grid-points.ts";
 import type { Problem } from "./problems.ts";
 import type { Experiment } from "./schema.ts";
 import { axesOf, fieldValue, unknownField } from "./space.ts";
+import { checkStudyOptions, isAdaptive } from "./study-options.ts";
 
 /** More trials than this is a slip (a grid multiplies), not a search. */
 export const MAX_GRID_TRIALS = 100_000;
@@ -31,6 +32,7 @@ export function checkSpace(experiment: Experiment): Problem[] {
     () => checkSize(experiment),
     () => contradictions(experiment),
     () => checkConfigurations(experiment),
+    () => checkStudyOptions(experiment),
   ]) {
     // Each needs what the one before it has found to be in order.
     const problems = check();
@@ -95,7 +97,7 @@ function checkSize(experiment: Experiment): Problem[] {
   }
   if (
     sampler !== "grid" &&
-    size === Number.POSITIVE_INFINITY &&
+    (size === Number.POSITIVE_INFINITY || isAdaptive(sampler)) &&
     Object.values(limits).every((limit) => limit === undefined)
   ) {
     const message = `expected an end for sampler ${sampler}, one of trials, wall_hours, gpu_hours, target, plateau, found none`;

@@ -35,11 +35,66 @@ export const limitsSchema = z.strictObject({
     .describe("No more trials are made when the best value gets no better; those that run go on to their end."),
 });
 
+/** Which sampler has which: study-options.ts, which also has the defaults. */
+export const samplerOptionsSchema = z.strictObject({
+  startup_trials: count
+    .optional()
+    .describe("`tpe` (10), `cmaes` (1): trials drawn at random before it has learnt enough."),
+  multivariate: z.boolean().optional().describe("`tpe` (true): fields are drawn together; `false`: each by itself."),
+  population: z
+    .int()
+    .min(2)
+    .optional()
+    .describe("`cmaes`: trials of a generation; by default 4 + 3 ln(number of fields)."),
+});
+
+/** Which pruner has which: study-options.ts, which also has the defaults. */
+export const prunerSchema = z.strictObject({
+  kind: z
+    .enum(["median", "percentile", "asha", "hyperband"])
+    .describe("`asha` is asynchronous successive halving. See docs/search.md."),
+  percentile: z
+    .number()
+    .gt(0)
+    .lt(100)
+    .optional()
+    .describe("`percentile` (25): trials go on that are among so many percent of the best at the same epoch."),
+  startup_trials: z
+    .int()
+    .min(0)
+    .optional()
+    .describe("`median`, `percentile` (5): no trial is ended before so many have completed."),
+  warmup_epochs: z
+    .int()
+    .min(0)
+    .optional()
+    .describe("`median`, `percentile` (0): no trial is ended in so many first epochs."),
+  interval: count.optional().describe("`median`, `percentile` (1): epochs from one decision to the next."),
+  min_epochs: count.optional().describe("`asha`, `hyperband` (1): the first decision is after this epoch."),
+  reduction_factor: z
+    .int()
+    .min(2)
+    .optional()
+    .describe("`asha` (4), `hyperband` (3): one trial in so many goes on, and epochs to the next decision grow by it."),
+  min_early_stopping_rate: z
+    .int()
+    .min(0)
+    .optional()
+    .describe("`asha` (0): so many of the first decisions are left out."),
+});
+
 export const searchSchema = z.strictObject({
-  sampler: z.enum(["grid", "random"]).default("grid").describe("How trials are drawn from the space."),
+  sampler: z
+    .enum(["grid", "random", "tpe", "cmaes", "qmc"])
+    .default("grid")
+    .describe(
+      "How trials are drawn from the space; `tpe`, `cmaes` and `qmc` are Optuna's, the first two learn from results.",
+    ),
+  sampler_options: samplerOptionsSchema.optional(),
   seed: z.int().min(0).max(0x7fffffff).default(1).describe("Seed of the sampler."),
   metric: z.string().min(1).default("val_dice").describe("The reported metric that ranks the trials."),
   mode: z.enum(["max", "min"]).default("max").describe("Whether more of the metric is better."),
+  pruner: prunerSchema.optional().describe("Ends trials early that do worse than others; none: all run to their end."),
   limits: limitsSchema.prefault({}),
   warm_start: z
     .strictObject({
@@ -60,5 +115,7 @@ export const searchSchema = z.strictObject({
     .describe("Field of this file, by its path (`train.learning_rate`), to the values it takes."),
 });
 
+export type SamplerOptions = z.output<typeof samplerOptionsSchema>;
+export type PrunerConfig = z.output<typeof prunerSchema>;
 export type SearchConfig = z.output<typeof searchSchema>;
 export type AxisConfig = z.output<typeof axisSchema>;

@@ -27,6 +27,8 @@ export type ErrorCode =
   | "TRAINER_FAILED"
   /** The trial itself failed: its loss is not a number, its task threw. */
   | "TRIAL_FAILED"
+  /** A sampler or pruner could not go on. */
+  | "SEARCH_FAILED"
   /** The run folder is in use by another orchestrator, or does not belong to this experiment. */
   | "RUN_REFUSED"
   /** The user asked to stop. */
