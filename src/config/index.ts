@@ -40,3 +40,4 @@ export {
 } from "./schema.ts";
 export { type AxisConfig, type SearchConfig, searchSchema } from "./search-schema.ts";
 export { axesOf, fieldValue, pointIn, trialConfig } from "./space.ts";
+export { type AdaptiveSampler, isAdaptive, mostEpochs } from "./study-options.ts";

@@ -13,7 +13,7 @@ import {
   runFiles,
   type TrialState,
 } from "../run-folder/index.ts";
-import { createSearcher, knownTrials, outcomeOf, type Searcher } from "../search/index.ts";
+import { createSearcher, earlierTrials, knownTrials, needsStudy, outcomeOf, type Searcher } from "../search/index.ts";
 import { runAttempt } from "./attempt.ts";
 import { createBoard } from "./board.ts";
 import { checkInputs } from "./check-inputs.ts";
@@ -212,10 +212,23 @@ async function searchAll(
   emit: Emit,
   changed: () => void,
 ): Promise<void> {
-  const searcher = createSearcher(experiment, knownTrials(folder.state, experiment));
+  const { trials: earlier, remarks } = needsStudy(experiment)
+    ? await earlierTrials(experiment)
+    : { trials: [], remarks: [] };
+  for (const text of remarks) await emit(remark(text));
+  let cluster: Promise<Cluster> | undefined;
+  const connectOnce = (): Promise<Cluster> => {
+    cluster ??= connect();
+    return cluster;
+  };
+  const searcher = createSearcher(experiment, {
+    known: knownTrials(folder.state, experiment),
+    earlier,
+    openStudy: async (open) => (await connectOnce()).openStudy(open),
+  });
   const source = createTrialSource(folder, searcher, limits);
   try {
-    await runTrials(folder, searcher, source, connect, experiment, options, limits, emit, changed);
+    await runTrials(folder, searcher, source, connectOnce, experiment, options, limits, emit, changed);
   } finally {
     source.close();
     await searcher.close();

@@ -13,8 +13,11 @@ export interface TrialState {
   /** The last epoch that was reported, and how many there are. */
   epoch: number;
   epochs: number;
-  /** The search's metric by epoch, with the checkpoint of that epoch; a later attempt replaces what it repeats. */
-  values: Map<number, { value: number; checkpoint: string }>;
+  /**
+   * The search's metric by epoch, with the checkpoint of that epoch and the number of the record that told it first; a later
+   * attempt replaces what it repeats.
+   */
+  values: Map<number, { value: number; checkpoint: string; at: number }>;
   /** The last report's metrics. */
   lastMetrics: Record<string, number>;
   /** What the task handed back at its end. */
@@ -25,7 +28,8 @@ export interface TrialState {
   gpuSeconds: number;
   /** Of the last attempt. */
   replicas: number;
-  /** Number of the record by which it ended; 0 before. Trials end in this order. */
+  /** Numbers of the records by which it was made and by which it ended; 0 before. */
+  readonly createdAt: number;
   endedAt: number;
   nodes: string[];
   gpus: string[];
@@ -93,7 +97,7 @@ export function createReducer(state: RunState): Reducer {
         break;
       case "trial_created":
         if (state.trials.has(record.trial)) throw new Error(`the journal creates trial ${record.trial} twice`);
-        state.trials.set(record.trial, newTrial(record.trial, record.parameters));
+        state.trials.set(record.trial, newTrial(record.trial, record.parameters, record.seq));
         break;
       case "attempt_started": {
         const trial = trialOf(record.trial);
@@ -113,7 +117,10 @@ export function createReducer(state: RunState): Reducer {
         trial.epochs = record.epochs;
         trial.lastMetrics = record.metrics;
         const value = record.metrics[state.experiment?.search.metric ?? ""];
-        if (value !== undefined) trial.values.set(record.epoch, { value, checkpoint: record.checkpoint });
+        if (value !== undefined) {
+          const at = trial.values.get(record.epoch)?.at ?? record.seq;
+          trial.values.set(record.epoch, { value, checkpoint: record.checkpoint, at });
+        }
         break;
       }
       case "attempt_ended": {
@@ -152,7 +159,7 @@ function reopen(trial: TrialState): void {
   trial.error = null;
 }
 
-function newTrial(id: string, parameters: Parameters): TrialState {
+function newTrial(id: string, parameters: Parameters, createdAt: number): TrialState {
   return {
     id,
     parameters,
@@ -167,6 +174,7 @@ function newTrial(id: string, parameters: Parameters): TrialState {
     seconds: 0,
     gpuSeconds: 0,
     replicas: 1,
+    createdAt,
     endedAt: 0,
     nodes: [],
     gpus: [],

@@ -1,13 +1,16 @@
-/** The parameters of trials where they do not hang on results: given configurations, then those of a grid or random ones. */
-import { axesOf, type Experiment, gridSize, type Parameters, pointIn } from "../config/index.ts";
+/**
+ * The parameters of trials where they do not hang on results: given configurations, then those of a grid or random ones.
+ * An adaptive sampler draws all but the first in a study (adaptive.ts).
+ */
+import { axesOf, type Experiment, gridSize, isAdaptive, type Parameters, pointIn } from "../config/index.ts";
 import { keyOf } from "./draws.ts";
 import { gridDraws } from "./grid.ts";
 import { randomDraws } from "./random.ts";
 
 export interface Proposals {
-  /** How many more there are; Infinity if there is no end. */
+  /** How many more trials there are; Infinity if there is no end. */
   remaining(): number;
-  /** Null when there are no more. */
+  /** Null when there are no more, or an adaptive sampler is to draw the next one. */
   next(): Parameters | null;
 }
 
@@ -19,7 +22,8 @@ export interface Proposals {
 export function createProposals(experiment: Experiment, known: readonly Parameters[]): Proposals {
   const { sampler, seed, warm_start: warm } = experiment.search;
   const axes = axesOf(experiment);
-  const size = gridSize(axes);
+  const adaptive = isAdaptive(sampler);
+  const size = adaptive ? Number.POSITIVE_INFINITY : gridSize(axes);
   const covered = new Set<string>();
   for (const parameters of known) {
     // Null if the space has been changed and does not hold it any more.
@@ -34,7 +38,7 @@ export function createProposals(experiment: Experiment, known: readonly Paramete
     remaining: () => configured.length + size - covered.size,
     next() {
       number++;
-      const point = configured.shift() ?? draw(number, covered);
+      const point = configured.shift() ?? (adaptive ? null : draw(number, covered));
       if (point !== null) covered.add(keyOf(point));
       return point;
     },

@@ -1,6 +1,5 @@
-/** The interface of search algorithms, and which one an experiment names. */
-import type { Experiment, Parameters } from "../config/index.ts";
-import { createProposals } from "./proposals.ts";
+/** The interface of search algorithms. */
+import type { Parameters } from "../config/index.ts";
 
 /** What a searcher learns of a trial that has ended. */
 export interface TrialOutcome {
@@ -15,9 +14,12 @@ export interface KnownTrial {
   id: string;
   parameters: Parameters;
   /** Values of `search.metric` by epoch, in their order. */
-  reports: readonly { epoch: number; value: number }[];
+  reports: readonly { epoch: number; value: number; at: number }[];
   /** Null while it has not ended: it will run, again or for the first time. */
   outcome: TrialOutcome | null;
+  /** In which order trials of a run were made, reported (`at`) and ended; any numbers that grow with time. */
+  createdAt: number;
+  endedAt: number;
 }
 
 /**
@@ -35,22 +37,4 @@ export interface Searcher {
   tell(trial: string, outcome: TrialOutcome): Promise<void>;
   /** Idempotent. */
   close(): Promise<void>;
-}
-
-/**
- * The searcher that `search.sampler` names.
- * @param known all trials that were asked for before, in the order of their ids
- */
-export function createSearcher(experiment: Experiment, known: readonly KnownTrial[]): Searcher {
-  const proposals = createProposals(
-    experiment,
-    known.map(({ parameters }) => parameters),
-  );
-  return {
-    remaining: proposals.remaining,
-    ask: async () => proposals.next(),
-    report: async () => "continue",
-    tell: async () => {},
-    close: async () => {},
-  };
 }

@@ -5,7 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Server, ServerCredentials, type ServerDuplexStream, status } from "@grpc/grpc-js";
-import { createClient } from "../../src/cluster/client.ts";
+import { createClients } from "../../src/cluster/client.ts";
 import { runGang } from "../../src/cluster/gang.ts";
 import type { Gang, GangEvent } from "../../src/cluster/index.ts";
 import {
@@ -56,7 +56,7 @@ after(() => {
 /** Runs a gang against `next`. */
 async function withGang<T>(next: (call: Call) => void, use: (gang: Gang) => Promise<T>): Promise<T> {
   script = next;
-  const client = createClient(`${dir}/sock`);
+  const { cluster: client } = createClients(`${dir}/sock`);
   const start = { name: "g", gang: undefined, trainer: undefined, placementDeadlineSeconds: 1 };
   try {
     return await use(runGang({ call: client.runGang(), start, reasonOfLoss: async ({ code }) => `status ${code}` }));

@@ -213,6 +213,9 @@ export function scriptedCluster(options: ScriptOptions): ScriptedCluster {
       };
     },
     runGang,
+    async openStudy() {
+      throw new Error("a scripted cluster has no Optuna");
+    },
     resize(count) {
       free += count - slots;
       slots = count;
