@@ -15,6 +15,8 @@ export interface TrialState {
   epochs: number;
   /** The search's metric by epoch, with the checkpoint of that epoch; a later attempt replaces what it repeats. */
   values: Map<number, { value: number; checkpoint: string }>;
+  /** Whether `distmis gc` has removed checkpoints of it. */
+  collected: boolean;
   /** The last report's metrics. */
   lastMetrics: Record<string, number>;
   /** What the task handed back at its end. */
@@ -136,6 +138,9 @@ export function createReducer(state: RunState): Reducer {
         trial.error = record.error;
         break;
       }
+      case "checkpoints_removed":
+        for (const { trial, files } of record.trials) forget(trialOf(trial), files);
+        break;
       case "run_ended":
         state.finished = record.state === "finished";
         state.limit = record.limit ?? null;
@@ -152,6 +157,14 @@ function reopen(trial: TrialState): void {
   trial.error = null;
 }
 
+/** Epochs whose checkpoints were removed name none. */
+function forget(trial: TrialState, files: readonly string[]): void {
+  trial.collected = true;
+  for (const [epoch, { value, checkpoint }] of trial.values) {
+    if (files.includes(checkpoint)) trial.values.set(epoch, { value, checkpoint: "" });
+  }
+}
+
 function newTrial(id: string, parameters: Parameters): TrialState {
   return {
     id,
@@ -162,6 +175,7 @@ function newTrial(id: string, parameters: Parameters): TrialState {
     epoch: 0,
     epochs: 0,
     values: new Map(),
+    collected: false,
     lastMetrics: {},
     finalMetrics: {},
     seconds: 0,
