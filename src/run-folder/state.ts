@@ -54,6 +54,14 @@ export function emptyState(): RunState {
 /** Applies one record. */
 export type Reducer = (record: JournalRecord) => void;
 
+/** Records that the time since the one before them does not belong to: nobody worked then. */
+const BETWEEN_PARTS = new Set<JournalRecord["type"]>([
+  "run_started",
+  "run_continued",
+  "run_extended",
+  "checkpoints_removed",
+]);
+
 /** The function that applies records to `state`. */
 export function createReducer(state: RunState): Reducer {
   // When the running attempt was last heard of; what follows until the next record is not known if we die.
@@ -74,8 +82,7 @@ export function createReducer(state: RunState): Reducer {
   let lastTime = 0;
   const wallClock = (record: JournalRecord): void => {
     const now = Date.parse(record.time);
-    if (record.type !== "run_started" && record.type !== "run_continued")
-      state.wallSeconds += Math.max(0, now - lastTime) / 1000;
+    if (!BETWEEN_PARTS.has(record.type)) state.wallSeconds += Math.max(0, now - lastTime) / 1000;
     lastTime = now;
   };
   return (record) => {
