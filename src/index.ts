@@ -28,7 +28,11 @@ export {
 } from "./config/index.ts";
 export { DistmisError, type ErrorCode } from "./errors/index.ts";
 export {
+  type Collected,
+  type CollectOptions,
+  collectRun,
   type EpochEnded,
+  findTrial,
   type LogLine,
   type Run,
   type RunEnded,
@@ -40,6 +44,7 @@ export {
   type RunStarted,
   type RunState,
   readRun,
+  readTrialLogs,
   runExperiment,
   runFiles,
   runTask,
@@ -49,6 +54,7 @@ export {
   type TrialStarted,
   type TrialState,
   type TrialSummary,
+  trialLogs,
 } from "./experiment/index.ts";
 export { findCheckpoint, type Prediction, type PredictOptions, predict } from "./inference/index.ts";
 export {
@@ -74,6 +80,7 @@ export {
 export {
   createReporter,
   evaluationTable,
+  formatBytes,
   formatMetric,
   formatParameters,
   type Reporter,

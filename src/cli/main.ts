@@ -9,7 +9,9 @@ import { evaluateCommand } from "./evaluate.ts";
 import { expParallelCommand } from "./exp-parallel.ts";
 import { exportCommand } from "./export.ts";
 import { failWith } from "./fail.ts";
+import { gcCommand } from "./gc.ts";
 import { inspectCommand } from "./inspect.ts";
+import { logsCommand } from "./logs.ts";
 import { phantomCommand } from "./phantom.ts";
 import { predictCommand } from "./predict.ts";
 import { runCommand } from "./run.ts";
@@ -39,6 +41,8 @@ try {
     .command(expParallelCommand)
     .command(dataParallelCommand)
     .command(runCommand)
+    .command(logsCommand)
+    .command(gcCommand)
     .command(predictCommand)
     .command(evaluateCommand)
     .command(inspectCommand)

@@ -17,6 +17,7 @@ import {
 } from "../index.ts";
 import type { RunArguments } from "./run-options.ts";
 import { listenForStop } from "./signals.ts";
+import { writeOut } from "./write-out.ts";
 
 const INTERRUPTED_EXIT_CODE = 130;
 
@@ -85,7 +86,7 @@ export async function show(run: Run, json: boolean, trialOutput = false): Promis
   if (json) {
     for await (const event of run) {
       // A pipe that is full slows the run down rather than filling memory.
-      if (!process.stdout.write(`${JSON.stringify(event)}\n`) && !process.stdout.destroyed) await drained();
+      await writeOut(`${JSON.stringify(event)}\n`);
     }
     return run.results;
   }
@@ -96,16 +97,6 @@ export async function show(run: Run, json: boolean, trialOutput = false): Promis
     reporter.close();
   }
   return run.results;
-}
-
-function drained(): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      process.stdout.off("drain", done).off("error", done).off("close", done);
-      resolve();
-    };
-    process.stdout.once("drain", done).once("error", done).once("close", done);
-  });
 }
 
 export function printResults(results: RunResults): void {

@@ -1,6 +1,14 @@
 /** Running experiments on a cluster: trials, gangs, results. */
-export type { RunReading, RunResults, RunState, TrialState, TrialSummary } from "../run-folder/index.ts";
-export { readRun, runFiles } from "../run-folder/index.ts";
+export type {
+  Collected,
+  CollectOptions,
+  RunReading,
+  RunResults,
+  RunState,
+  TrialState,
+  TrialSummary,
+} from "../run-folder/index.ts";
+export { collectRun, findTrial, readRun, readTrialLogs, runFiles, trialLogs } from "../run-folder/index.ts";
 export type { Searcher, TrialOutcome } from "../search/index.ts";
 export type {
   EpochEnded,

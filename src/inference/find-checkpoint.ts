@@ -4,11 +4,12 @@ import path from "node:path";
 import { z } from "zod";
 import { DistmisError } from "../errors/index.ts";
 import { checkModelFolder, modelFiles } from "../model-folder/index.ts";
+import { checkpointFiles, readRun } from "../run-folder/index.ts";
 
 /** A row of results.jsonl, as far as it matters here; the best trial comes first. */
 const rowSchema = z.object({ trial: z.string(), best: z.object({ checkpoint: z.string() }).nullable() });
 
-const BEST = path.join("checkpoints", "best.safetensors");
+const BEST = checkpointFiles.best;
 
 async function isFile(file: string): Promise<boolean> {
   return (await fs.stat(file).catch(() => null))?.isFile() ?? false;
@@ -35,8 +36,26 @@ export async function findCheckpoint(place: string): Promise<string> {
     if (file && (await isFile(file))) return file;
     throw new DistmisError("FILE_UNUSABLE", `${absolute}: none of its trials has a checkpoint yet`);
   }
+  const why = await whyGone(absolute);
+  if (why !== null) throw new DistmisError("FILE_UNUSABLE", `${absolute}: ${why}`);
   throw new DistmisError(
     "FILE_UNUSABLE",
     `${absolute}: neither a checkpoint (.safetensors) nor the folder of a model, trial or run: name what \`distmis run\` wrote`,
   );
+}
+
+/** Why a trial's folder, or a file in it, has no checkpoint; null for what belongs to no run. */
+async function whyGone(place: string): Promise<string | null> {
+  for (const trialDir of [place, path.resolve(place, "../..")]) {
+    const run = await readRun(path.resolve(trialDir, "../..")).catch((error: unknown) => {
+      if (error instanceof DistmisError) return null;
+      throw error;
+    });
+    const trial = run?.state.trials.get(path.basename(trialDir));
+    if (run === null || trial === undefined) continue;
+    return trial.collected
+      ? `was removed by \`distmis gc\`; the run's best model is kept: name ${run.dir}`
+      : `trial ${trial.id} has no checkpoint here, it is ${trial.state}`;
+  }
+  return null;
 }

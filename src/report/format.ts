@@ -19,6 +19,14 @@ export function formatSeconds(seconds: number): string {
     : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(whole % 60)}`;
 }
 
+/** `1.2 GB`, `34.0 MB`, `512 bytes`: decimal, as disks are sold. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1e3) return `${bytes} bytes`;
+  const [unit, size] =
+    bytes < 1e6 ? ["kB", 1e3] : bytes < 1e9 ? ["MB", 1e6] : bytes < 1e12 ? ["GB", 1e9] : ["TB", 1e12];
+  return `${(bytes / Number(size)).toFixed(1)} ${unit}`;
+}
+
 /** `learning_rate=0.001 norm=batch`, in the order of the search space. */
 export function formatParameters(parameters: Readonly<Record<string, unknown>>): string {
   const names = shortNames(Object.keys(parameters));

@@ -1,5 +1,5 @@
 /** Runs for people to look at. */
 export { evaluationTable } from "./evaluation-table.ts";
-export { formatMetric, formatParameters, formatSeconds } from "./format.ts";
+export { formatBytes, formatMetric, formatParameters, formatSeconds } from "./format.ts";
 export { createReporter, type Reporter, type ReporterOptions, type ReportStream } from "./reporter.ts";
 export { resultsTable, type TableOptions } from "./table.ts";

@@ -1,4 +1,5 @@
 /** What a run leaves on disk: its journal, the state that follows from it, its results; read and written here alone. */
+export { type Collected, type CollectOptions, collectRun } from "./collect.ts";
 export type { Extension, OpenOptions } from "./extend.ts";
 export { checkpointFiles, logName, runFiles, trialId } from "./layout.ts";
 export { openRun, type RunFolder } from "./open-run.ts";
@@ -12,3 +13,11 @@ export {
   type TrialSummary,
 } from "./results.ts";
 export { bestEpoch, hasEnded, type RunState, type TrialState } from "./state.ts";
+export {
+  findTrial,
+  type LogPiece,
+  type ReadLogOptions,
+  readTrialLogs,
+  type TrialLog,
+  trialLogs,
+} from "./trial-logs.ts";

@@ -6,7 +6,7 @@ import { experimentSchema } from "../config/index.ts";
  * Version of the journal's format: raised with a new kind of record or a new value of a field, which an older program would refuse;
  * not with a new field, which it leaves out. Journals of all versions up to this one are read.
  *
- * 1: the first one. 2: trials that are `pruned`, attempts that end as `stalled` or by a `limit`, `run_extended`.
+ * 1: the first one. 2: trials that are `pruned`, attempts that end as `stalled` or by a `limit`, `run_extended`, `checkpoints_removed`.
  */
 export const JOURNAL_VERSION = 2;
 
@@ -85,6 +85,11 @@ const recordBodySchema = z.discriminatedUnion("type", [
     state: z.enum(["completed", "failed", "pruned"]),
     metrics,
     error: z.string().nullable(),
+  }),
+  /** Somebody freed space: these files, relative to their trial's folder, are no longer there. */
+  z.object({
+    type: z.literal("checkpoints_removed"),
+    trials: z.array(z.object({ trial, files: z.array(z.string()) })),
   }),
   z.object({
     type: z.literal("run_ended"),

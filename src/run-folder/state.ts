@@ -18,6 +18,8 @@ export interface TrialState {
    * attempt replaces what it repeats.
    */
   values: Map<number, { value: number; checkpoint: string; at: number }>;
+  /** Whether `distmis gc` has removed checkpoints of it. */
+  collected: boolean;
   /** The last report's metrics. */
   lastMetrics: Record<string, number>;
   /** What the task handed back at its end. */
@@ -56,6 +58,14 @@ export function emptyState(): RunState {
 /** Applies one record. */
 export type Reducer = (record: JournalRecord) => void;
 
+/** Records that the time since the one before them does not belong to: nobody worked then. */
+const BETWEEN_PARTS = new Set<JournalRecord["type"]>([
+  "run_started",
+  "run_continued",
+  "run_extended",
+  "checkpoints_removed",
+]);
+
 /** The function that applies records to `state`. */
 export function createReducer(state: RunState): Reducer {
   // When the running attempt was last heard of; what follows until the next record is not known if we die.
@@ -76,8 +86,7 @@ export function createReducer(state: RunState): Reducer {
   let lastTime = 0;
   const wallClock = (record: JournalRecord): void => {
     const now = Date.parse(record.time);
-    if (record.type !== "run_started" && record.type !== "run_continued")
-      state.wallSeconds += Math.max(0, now - lastTime) / 1000;
+    if (!BETWEEN_PARTS.has(record.type)) state.wallSeconds += Math.max(0, now - lastTime) / 1000;
     lastTime = now;
   };
   return (record) => {
@@ -143,6 +152,9 @@ export function createReducer(state: RunState): Reducer {
         trial.error = record.error;
         break;
       }
+      case "checkpoints_removed":
+        for (const { trial, files } of record.trials) forget(trialOf(trial), files);
+        break;
       case "run_ended":
         state.finished = record.state === "finished";
         state.limit = record.limit ?? null;
@@ -159,6 +171,14 @@ function reopen(trial: TrialState): void {
   trial.error = null;
 }
 
+/** Epochs whose checkpoints were removed name none. */
+function forget(trial: TrialState, files: readonly string[]): void {
+  trial.collected = true;
+  for (const [epoch, known] of trial.values) {
+    if (files.includes(known.checkpoint)) trial.values.set(epoch, { ...known, checkpoint: "" });
+  }
+}
+
 function newTrial(id: string, parameters: Parameters, createdAt: number): TrialState {
   return {
     id,
@@ -169,6 +189,7 @@ function newTrial(id: string, parameters: Parameters, createdAt: number): TrialS
     epoch: 0,
     epochs: 0,
     values: new Map(),
+    collected: false,
     lastMetrics: {},
     finalMetrics: {},
     seconds: 0,

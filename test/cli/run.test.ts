@@ -106,6 +106,8 @@ describe("distmis", () => {
       "run",
       "exp-parallel",
       "data-parallel",
+      "logs",
+      "gc",
       "predict",
       "visualize",
       "evaluate",
