@@ -42,7 +42,11 @@ function trialConfig(train: ExperimentInput["train"], model: ExperimentInput["mo
 type Config = ReturnType<typeof trialConfig>;
 
 /** A trial as the trainer process would hand it over; `stopAfter` reports, it asks to stop. */
-function trialIn(name: string, config: Config, options: { stopAfter?: number; input?: unknown; reportedEpoch?: number } = {}) {
+function trialIn(
+  name: string,
+  config: Config,
+  options: { stopAfter?: number; input?: unknown; reportedEpoch?: number } = {},
+) {
   const folder = path.join(dir, "trials", name);
   fs.mkdirSync(folder, { recursive: true });
   const reports: EpochReport[] = [];
