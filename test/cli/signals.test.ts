@@ -74,6 +74,15 @@ describe("distmis run", () => {
     assert.deepEqual(command.processes(), []);
   });
 
+  it("ends so, too, if every process gets the signal, as from SLURM", async () => {
+    const command = startCommand(distmisCommand(await endless("job")), folder);
+    await reaches(command, "job", 3);
+    for (const line of command.processes()) process.kill(Number(line.split(" ")[0]), "SIGTERM");
+    assert.deepEqual(await command.exit, { code: 143, signal: null }, command.stderr());
+    await assertClosed("job");
+    assert.deepEqual(command.processes(), []);
+  });
+
   it("waits for a trial that doesn't end, but not after the second signal", async () => {
     const name = "twice";
     const args = await runArguments(name, "replicas", "epochs: 4, fault: { rank: 0, epoch: 3, kind: hang }");
