@@ -23,6 +23,7 @@ try {
     attempt: 1,
     config,
     taskInput: null,
+    reportedEpoch: 0,
     dir,
     rank: 0,
     replicas: 1,

@@ -18,6 +18,7 @@ const STUCK_MILLISECONDS = 180_000;
 /** Ends by themselves that no kill explains are a defect; one that is noticed late is explained. */
 const EXPLAINED_MILLISECONDS = 120_000;
 const RESTART_TRIES = 3;
+const LAST_WORDS_CHARACTERS = 300;
 
 export interface Disturbed {
   experiment: string;
@@ -117,7 +118,7 @@ export async function disturb(options: Disturbed): Promise<void> {
       const how = await Promise.race([current.exit, hangs(current)]);
       search = null;
       if (how.code === 0) return;
-      const last = current.said().trimEnd().split("\n").slice(-3).join("\n");
+      const last = current.said().trimEnd().split("\n").at(-1)?.slice(0, LAST_WORDS_CHARACTERS) ?? "";
       if (how.signal === "SIGKILL") say("the search is continued");
       else if (how.code === 1 && Date.now() - lastKill < EXPLAINED_MILLISECONDS)
         say(`the search is continued: ${last}`);

@@ -1,5 +1,6 @@
 /** The last word of a command that failed. */
 import { DistmisError, exitCode } from "../errors/index.ts";
+import { stoppedExitCode } from "./signals.ts";
 
 /** Prints the error to stderr (one line if a person can act on it, else with its stack) and sets the exit code. */
 export function failWith(error: unknown): void {
@@ -10,5 +11,6 @@ export function failWith(error: unknown): void {
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
     process.stderr.write(`distmis: this is a defect of distmis, please report it with these lines:\n${stack}\n`);
   }
-  process.exitCode = exitCode(error);
+  const stopped = error instanceof DistmisError && error.code === "INTERRUPTED";
+  process.exitCode = stopped ? stoppedExitCode() : exitCode(error);
 }

@@ -1,6 +1,7 @@
 /** The command line: one file a command, each parsed here and loaded when it runs. */
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
+import { DistmisError } from "../errors/index.ts";
 import { packageVersion } from "../paths/index.ts";
 import { dataParallelCommand } from "./data-parallel.ts";
 import { demoCommand } from "./demo.ts";
@@ -15,14 +16,20 @@ import { logsCommand } from "./logs.ts";
 import { phantomCommand } from "./phantom.ts";
 import { predictCommand } from "./predict.ts";
 import { runCommand } from "./run.ts";
+import { isReaderGone } from "./signals.ts";
 import { tfrecordCommand } from "./tfrecord.ts";
 import { checkArguments, usageError } from "./usage.ts";
 import { visualizeCommand } from "./visualize.ts";
 
 // `distmis ... | head`: nobody reads any more. A command that runs for long listens itself, see signals.ts.
+let outputFailed = false;
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
+  if (isReaderGone(error) || outputFailed) return;
+  outputFailed = true;
+  failWith(new DistmisError("FILE_UNUSABLE", `standard output can't be written: ${error.message}`));
 });
+// There is nowhere left to say so.
+process.stderr.on("error", () => {});
 
 const MAX_HELP_COLUMNS = 110;
 

@@ -16,13 +16,11 @@ import {
   runExperiment,
 } from "../index.ts";
 import type { RunArguments } from "./run-options.ts";
-import { listenForStop } from "./signals.ts";
+import { listenForStop, stoppedExitCode } from "./signals.ts";
 import { writeOut } from "./write-out.ts";
 
-const INTERRUPTED_EXIT_CODE = 130;
-
 /**
- * Runs an experiment file, shows it, and sets the exit code: 1 if every trial failed, 130 after an interrupt.
+ * Runs an experiment file, shows it, and sets the exit code: 1 if every trial failed, see stoppedExitCode after a stop.
  * @param flatMode which of DistMIS's programs a file of its own is for
  */
 export async function runToEnd(file: string, args: RunArguments, flatMode?: LoadOptions["flatMode"]): Promise<void> {
@@ -59,7 +57,7 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
     );
     const results = await show(run, args.json, experiment.train.debug);
     if (!args.json) printResults(results);
-    if (results.state === "interrupted") process.exitCode = INTERRUPTED_EXIT_CODE;
+    if (results.state === "interrupted") process.exitCode = stoppedExitCode();
     else if (results.trials.every((trial) => trial.state === "failed")) process.exitCode = 1;
   } finally {
     await cluster?.close();

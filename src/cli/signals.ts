@@ -1,8 +1,9 @@
 /** How a person stops a command: once in peace, twice by force. */
-import { readFileSync } from "node:fs";
+import { constants } from "node:os";
+import { isatty } from "node:tty";
 
 export interface StopSignals {
-  /** The first SIGINT, SIGTERM or SIGHUP, or nobody reads the output any more. */
+  /** The first SIGINT, SIGTERM or SIGHUP (the terminal is gone), or standard output takes no more. */
   readonly stop: AbortSignal;
   /** The second one. */
   readonly kill: AbortSignal;
@@ -13,40 +14,62 @@ export interface StopSignals {
 /** Both of one key press (a shell that forwards the signal, `npm run`) count as one. */
 const SAME_PRESS_MILLISECONDS = 300;
 
+let stoppedBy: NodeJS.Signals = "SIGINT";
+
+/** Exit code of a command that was stopped: 128 and the number of the signal, as shells have it. */
+export function stoppedExitCode(): number {
+  return 128 + constants.signals[stoppedBy];
+}
+
+/**
+ * An error of standard output or error that is no reason to end at once: nobody reads any more, or the terminal has gone. The
+ * journal and the results are what a run is for, not its words.
+ */
+export function isReaderGone({ code }: NodeJS.ErrnoException): boolean {
+  return code === "EPIPE" || code === "EIO";
+}
+
 /** Listens until `release`. `onStop` is called at the first signal, for a word to the user. */
 export function listenForStop(onStop: () => void): StopSignals {
   const stop = new AbortController();
   const kill = new AbortController();
   let first = 0;
-  const onSignal = (): void => {
+  const stopBy = (signal: NodeJS.Signals): void => {
+    stoppedBy = signal;
+    stop.abort();
+  };
+  const onSignal = (signal: NodeJS.Signals): void => {
     if (!stop.signal.aborted) {
       first = Date.now();
       onStop();
-      stop.abort();
+      stopBy(signal);
     } else if (Date.now() - first > SAME_PRESS_MILLISECONDS) kill.abort();
   };
-  const onBrokenPipe = (error: NodeJS.ErrnoException): void => {
-    if (error.code === "EPIPE" && !stop.signal.aborted) stop.abort();
+  // A terminal that has gone says so by SIGHUP, unless that is ignored: then the command goes on without it.
+  const onOutputError = ({ code }: NodeJS.ErrnoException): void => {
+    if (code !== "EIO" && !stop.signal.aborted) stopBy("SIGPIPE");
   };
-  const signals: NodeJS.Signals[] = hangupIgnored() ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP"];
-  for (const signal of signals) process.on(signal, onSignal);
-  process.stdout.on("error", onBrokenPipe);
+  const signals: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+  const handler = (signal: NodeJS.Signals) => (signal === "SIGHUP" && !onTerminal() ? ignored : onSignal);
+  const handlers = signals.map((signal) => [signal, handler(signal)] as const);
+  for (const [signal, handle] of handlers) process.on(signal, handle);
+  process.stdout.on("error", onOutputError);
   return {
     stop: stop.signal,
     kill: kill.signal,
     release() {
-      for (const signal of signals) process.off(signal, onSignal);
-      process.stdout.off("error", onBrokenPipe);
+      for (const [signal, handle] of handlers) process.off(signal, handle);
+      process.stdout.off("error", onOutputError);
     },
   };
 }
 
-/** Whether we were started by `nohup`, which a handler of ours would undo. Bit 0 of SigIgn is SIGHUP. */
-function hangupIgnored(): boolean {
-  try {
-    const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
-    return mask !== undefined && (BigInt(`0x${mask}`) & 1n) === 1n;
-  } catch {
-    return false;
-  }
+/**
+ * Whether there is a terminal that may go: a command without one was started to outlive it. `nohup` takes it from all three
+ * streams, and is not to be told in another way: Node undoes its wish to have SIGHUP ignored.
+ */
+function onTerminal(): boolean {
+  return [0, 1, 2].some((stream) => isatty(stream));
 }
+
+function ignored(): void {}

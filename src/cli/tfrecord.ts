@@ -1,7 +1,7 @@
 import type { CommandModule } from "yargs";
 import type { WriteTfrecordsResult } from "../index.ts";
 import { type ProgressLine, progressLine } from "./progress.ts";
-import { listenForStop } from "./signals.ts";
+import { listenForStop, stoppedExitCode } from "./signals.ts";
 import { declareOptions, readOptions, type TfrecordArguments } from "./tfrecord-options.ts";
 
 /** `distmis tfrecord`: DistMIS's tfrecord.py. */
@@ -33,7 +33,7 @@ export const tfrecordCommand: CommandModule<object, TfrecordArguments> = {
       process.stderr.write("\nStopping after the volumes in hand; once more stops at once.\n"),
     );
     // What is unfinished then is what a power cut would leave: the same command goes on from the last finished volume.
-    signals.kill.addEventListener("abort", () => process.exit(130));
+    signals.kill.addEventListener("abort", () => process.exit(stoppedExitCode()));
     const lines: Record<"check" | "write", ProgressLine> = {
       check: progressLine("Checking headers", "volumes"),
       write: progressLine("Writing", "volumes"),

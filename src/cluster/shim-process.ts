@@ -4,6 +4,7 @@ import fs from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
+import { stripVTControlCharacters } from "node:util";
 import { z } from "zod";
 import { DistmisError, messageOf } from "../errors/index.ts";
 import { makeFolder, packageRoot, pythonPath } from "../paths/index.ts";
@@ -14,6 +15,8 @@ const START_DEADLINE_SECONDS = 60;
 /** The shim ends gangs and its Ray in this time, or is killed. */
 const CLOSE_DEADLINE_MS = 15_000;
 const LOG_TAIL_LINES = 8;
+/** Ray explains itself at length. */
+const LOG_LINE_CHARACTERS = 200;
 const LOG_TAIL_BYTES = 16 * 1024;
 
 const startLine = z.union([
@@ -178,12 +181,19 @@ async function logTail(file: string, stays: boolean): Promise<string> {
     const lines = buffer
       .toString("utf8", 0, bytesRead)
       .split("\n")
-      .map((line) => line.trim());
-    const tail = lines.filter((line) => line !== "").slice(-LOG_TAIL_LINES);
+      .map((line) => stripVTControlCharacters(line).trim());
+    const tail = lines
+      .filter((line) => line !== "")
+      .slice(-LOG_TAIL_LINES)
+      .map(cut);
     return tail.length === 0 ? where : `; its last words: ${tail.join(" | ")}${where}`;
   } catch {
     return where;
   } finally {
     await handle?.close();
   }
+}
+
+function cut(line: string): string {
+  return line.length > LOG_LINE_CHARACTERS ? `${line.slice(0, LOG_LINE_CHARACTERS)}...` : line;
 }

@@ -45,7 +45,7 @@ export class DistmisError extends Error {
   }
 }
 
-/** Exit code of a command that ends with `error`: 2 for what the user can correct in the input, 130 for an interrupt, else 1. */
+/** Exit code of a command that ends with `error`: 2 for what the user can correct in the input, 130 for an interrupt (the command line says which signal it was), else 1. */
 export function exitCode(error: unknown): number {
   if (!(error instanceof DistmisError)) return 1;
   switch (error.code) {

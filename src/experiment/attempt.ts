@@ -39,6 +39,7 @@ export async function runAttempt(
         attempt,
         task: config.trainer.module ?? "train",
         configJson: JSON.stringify(config),
+        reportedEpoch: trial.epoch,
         trialDir: runFiles.trial(folder.dir, id),
         // By what the task tells its best epoch.
         taskJson: JSON.stringify({ metric: experiment.search.metric, mode: experiment.search.mode }),

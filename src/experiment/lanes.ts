@@ -248,7 +248,11 @@ export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: 
   options.finish.addEventListener("abort", onFinish, { once: true });
   options.stop.addEventListener("abort", onStop, { once: true });
   options.kill.addEventListener("abort", killAll, { once: true });
-  void cluster.lost.then((reason) => fail(new DistmisError("CLUSTER_UNAVAILABLE", `the cluster went away: ${reason}`)));
+  void cluster.lost.then((reason) => {
+    // A stop often reaches the shim as well: SLURM and systemd tell every process.
+    if (stopping()) killAll();
+    else fail(new DistmisError("CLUSTER_UNAVAILABLE", `the cluster went away: ${reason}`));
+  });
   try {
     dispatch().catch(fail);
     await done.promise;

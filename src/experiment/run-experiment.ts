@@ -185,13 +185,15 @@ async function work(
     const all = [...folder.state.trials.values()];
     const finished =
       (limits.signal.aborted || (all.length > 0 && all.every(hasEnded))) && !stop.aborted && !kill.aborted;
+    // First: a finished run is not opened for writing again, so its results must be there.
+    writer.changed();
+    await writer.close();
     folder.record({
       type: "run_ended",
       state: finished ? "finished" : "interrupted",
       limit: finished ? limits.reached() : null,
     });
     await folder.commit();
-    writer.changed();
   } catch (error) {
     // What went wrong first is what is told.
     await writer.close().catch(() => {});
@@ -200,7 +202,6 @@ async function work(
     limits.close();
     await board.close();
   }
-  await writer.close();
 }
 
 async function searchAll(

@@ -61,6 +61,7 @@ export async function runTask(cluster: Cluster, options: TaskOptions): Promise<R
         attempt: 1,
         task,
         configJson: JSON.stringify(config),
+        reportedEpoch: 0,
         trialDir,
         taskJson: options.taskInput === undefined ? "" : JSON.stringify(options.taskInput),
       },

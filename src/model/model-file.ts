@@ -15,6 +15,13 @@ const number = z
 const epochValueSchema = z.strictObject({ value: number, epoch: z.int() });
 export type EpochValue = z.output<typeof epochValueSchema>;
 
+/** What was reported of an epoch, and the checkpoint that was named; see EpochReport. */
+const reportSchema = z.strictObject({
+  epoch: z.int().min(1),
+  metrics: z.record(z.string(), number),
+  checkpoint: z.string(),
+});
+
 /** Which trial a model is of. */
 const originSchema = z.strictObject({
   experiment: z.string(),
@@ -52,6 +59,8 @@ export const modelFactsSchema = z.strictObject({
   kept: z.array(epochValueSchema).default([]),
   /** The last value that was better than the one before by early stopping's `min_delta`. */
   progress: epochValueSchema.nullable().default(null),
+  /** Of all epochs up to this one: a report may be lost on its way to the run. Empty in a file from before it was noted. */
+  reports: z.array(reportSchema).default([]),
   /** How images become the network's input: `distmis.preprocessing` of info.json; null for a data set that DistMIS itself wrote. */
   preprocessing: z.unknown(),
   /** Of distmis (also its commit, if it is a clone), tensorflow, node and ray, as far as known. */

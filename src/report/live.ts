@@ -45,9 +45,10 @@ export function createLiveView(stream: ReportStream): Reporter {
 
   const draw = (): void => {
     erase();
-    const columns = stream.columns ?? DEFAULT_COLUMNS;
+    // A terminal that nobody has given a size says 0.
+    const columns = stream.columns || DEFAULT_COLUMNS;
     // The summary, the count of what is left out, and the cursor's own line.
-    const room = Math.max(1, (stream.rows ?? DEFAULT_ROWS) - 3);
+    const room = Math.max(1, (stream.rows || DEFAULT_ROWS) - 3);
     const lines = [...running]
       .slice(0, room)
       .map(([trial, { progress, parameters, where }]) =>

@@ -10,7 +10,7 @@ import type { TrialContext } from "./task.ts";
 
 /** The beginning of a trial that nobody has trained. */
 function fromSeed(runtime: TensorFlow, network: Network, { config }: TrialContext): Progress {
-  return { state: initialState(runtime, network, config.train), epoch: 0, step: 0, standing: NO_STANDING };
+  return { state: initialState(runtime, network, config.train), epoch: 0, step: 0, standing: NO_STANDING, reports: [] };
 }
 
 /**
@@ -34,6 +34,7 @@ export async function beginningOf(trial: TrialContext, runtime: TensorFlow, netw
         epoch: facts.epoch,
         step: facts.step,
         standing: { best: facts.best, kept: facts.kept, progress: facts.progress },
+        reports: facts.reports,
       };
     } catch (error) {
       if (!(error instanceof DistmisError)) throw error;

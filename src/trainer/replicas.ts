@@ -66,7 +66,10 @@ export function sameBeginning(
     const facts = [...Buffer.from(JSON.stringify({ epoch, step, standing, sizes }))];
     const [length = 0] = sendNumbers([facts.length], "length");
     const bytes = sendNumbers(replica.rank === 0 ? facts : new Array(length).fill(0), "facts");
-    const { sizes: first, ...begun } = JSON.parse(Buffer.from(bytes).toString()) as Omit<Progress, "state"> & {
+    const { sizes: first, ...begun } = JSON.parse(Buffer.from(bytes).toString()) as Omit<
+      Progress,
+      "state" | "reports"
+    > & {
       sizes: typeof sizes;
     };
     if (first.train !== sizes.train || first.valid !== sizes.valid) {
@@ -76,7 +79,11 @@ export function sameBeginning(
           `${first.train} and ${first.valid}: data.dir must be the same folder on all nodes`,
       );
     }
-    return { ...begun, state: send(own.state, `state ${flatten(own.state).map(({ size }) => size)}`) };
+    return {
+      ...begun,
+      reports: own.reports,
+      state: send(own.state, `state ${flatten(own.state).map(({ size }) => size)}`),
+    };
   });
 }
 

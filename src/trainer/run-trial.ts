@@ -90,7 +90,7 @@ function leftovers(task: Task | undefined): string | null {
 }
 
 function trialContext({ assignment, sequence, control, shared, threads }: TrialOptions): TrialContext {
-  const { trialId, attempt, trialDir, rank, replicas, addresses } = assignment;
+  const { trialId, attempt, trialDir, rank, replicas, addresses, reportedEpoch } = assignment;
   if (!fs.existsSync(trialDir)) {
     throw new DistmisError(
       "FILE_UNUSABLE",
@@ -103,6 +103,7 @@ function trialContext({ assignment, sequence, control, shared, threads }: TrialO
     attempt,
     config: parseConfig(assignment),
     taskInput: parseJson(assignment.taskJson === "" ? "null" : assignment.taskJson, `trial ${trialId}: task_json`),
+    reportedEpoch,
     dir: trialDir,
     rank,
     replicas,

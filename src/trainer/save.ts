@@ -16,6 +16,8 @@ export interface Progress {
   epoch: number;
   step: number;
   standing: Standing;
+  /** Of the epochs up to this one; of several replicas, only rank 0 has them. */
+  reports: ModelFacts["reports"];
 }
 
 /** What the best checkpoint is best in. */
@@ -64,7 +66,7 @@ export function standingAfter(
 
 /**
  * Saves an epoch that has a place among the best ones, that `train.checkpoint_epochs` asks for, or that is the trial's last. All
- * names that it gets are hard links to one file; what `last` was becomes `previous`.
+ * names that it gets are hard links to one file; what `last` was becomes `previous`. Adds its report to `progress`.
  * @param before the standing before this epoch
  * @param ends whether the trial ends with it
  * @returns the checkpoint that the report names: the best one stays as it is until a better one takes its place, the last one is
@@ -85,10 +87,13 @@ export async function saveEpoch(
   const { best, kept } = progress.standing;
   const isBest = best?.epoch === epoch;
   const isKept = train.keep_best > 1 && kept.some((own) => own.epoch === epoch);
-  if (!isBest && !isKept && !ends && epoch % train.checkpoint_epochs !== 0) return "";
-  const origin = { ...about.origin, time: new Date().toISOString() };
-  const facts: ModelFacts = { ...about, epoch, step, metrics, ...progress.standing, origin };
+  const saved = isBest || isKept || ends || epoch % train.checkpoint_epochs === 0;
   const { dir, last, previous } = checkpointFiles;
+  const checkpoint = !saved ? "" : isBest ? checkpointFiles.best : last;
+  progress.reports.push({ epoch, metrics, checkpoint });
+  if (!saved) return checkpoint;
+  const origin = { ...about.origin, time: new Date().toISOString() };
+  const facts: ModelFacts = { ...about, epoch, step, metrics, ...progress.standing, reports: progress.reports, origin };
   const own = (name: string): string => path.join(trialDir, name);
   const others = [...(isKept ? [checkpointFiles.epoch(epoch)] : []), ...(isBest ? [checkpointFiles.best] : [])];
   try {
@@ -108,7 +113,7 @@ export async function saveEpoch(
     // The folder could be read when the trial began: it is this node that lost it.
     throw new DistmisError("TRAINER_FAILED", messageOf(error), { cause: error });
   }
-  return isBest ? checkpointFiles.best : last;
+  return checkpoint;
 }
 
 /** Lets `name` be the file that `target` is, in place of what it was; nothing if there is no such file. */

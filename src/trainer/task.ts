@@ -41,6 +41,11 @@ export interface TrialContext {
   readonly config: TrialConfig;
   /** The assignment's task-specific part, parsed from JSON; the task validates it. */
   readonly taskInput: unknown;
+  /**
+   * The last epoch whose report the run knows; 0 if there is none. Reports may be lost on their way: a task that goes on from a
+   * later epoch than this one tells those in between again.
+   */
+  readonly reportedEpoch: number;
   /** Folder of the trial, absolute; exists. */
   readonly dir: string;
   /** From 0. */

@@ -1,12 +1,9 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
-import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
-import { markedProcesses } from "../support/marked-processes.ts";
+import { type Command, distmisCommand, startCommand } from "../support/command.ts";
 import { until } from "../support/until.ts";
 
 const root = path.join(import.meta.dirname, "../..");
@@ -16,38 +13,8 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true, force: true }));
 
-interface Command {
-  child: ChildProcess;
-  mark: string;
-  stdout(): string;
-  stderr(): string;
-  exit: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
-}
-
-/** Starts the command line in a process group of its own, as a shell does. */
 function distmis(args: string[]): Command {
-  const mark = `DISTMIS_TEST_MARK=${randomUUID()}`;
-  const child = spawn(
-    process.execPath,
-    ["--import", import.meta.resolve("tsx"), path.join(root, "src/cli/main.ts"), ...args],
-    {
-      cwd: folder,
-      detached: true,
-      // SPT_NOENV: else Ray's processes write their titles over their environment, and so over the mark.
-      env: { ...process.env, DISTMIS_TEST_MARK: mark.split("=")[1], SPT_NOENV: "1" },
-      stdio: ["ignore", "pipe", "pipe"],
-    },
-  );
-  let stdout = "";
-  let stderr = "";
-  child.stdout?.setEncoding("utf8").on("data", (text) => {
-    stdout += text;
-  });
-  child.stderr?.setEncoding("utf8").on("data", (text) => {
-    stderr += text;
-  });
-  const exit = once(child, "close").then(([code, signal]) => ({ code, signal }));
-  return { child, mark, stdout: () => stdout, stderr: () => stderr, exit };
+  return startCommand(distmisCommand(args), folder);
 }
 
 async function experimentFile(task: string, more = "", parameters = "epochs: 2000"): Promise<string> {
@@ -133,7 +100,7 @@ describe("distmis run", () => {
       /best trial 0002: val_dice 0\.7000 at epoch 2 \(score=0\.7\)\nrun folder: .*\/runs\/report\n$/,
     );
     assert.match(first.stderr(), /^\S+Z trial 0002 completed after [\d.]+ s, best 0\.7000 at epoch 2$/m);
-    assert.deepEqual(markedProcesses(first.mark), []);
+    assert.deepEqual(first.processes(), []);
 
     const again = distmis(["run", file, "--json"]);
     assert.equal((await again.exit).code, 0, again.stderr());
@@ -174,7 +141,7 @@ describe("distmis run", () => {
     process.kill(-Number(first.child.pid), "SIGINT");
     assert.equal((await first.exit).code, 130, first.stderr());
     assert.match(first.stdout(), /stopped; the same command continues it/);
-    assert.deepEqual(markedProcesses(first.mark), []);
+    assert.deepEqual(first.processes(), []);
 
     const second = distmis(["run", file, ...LOCAL, "--json"]);
     await until(
@@ -186,12 +153,12 @@ describe("distmis run", () => {
     assert.ok(Number(epoch) > 3, `continued at epoch ${epoch}`);
 
     // All that is below a killed orchestrator goes by itself.
-    assert.ok(markedProcesses(second.mark).length > 3);
+    assert.ok(second.processes().length > 3);
     second.child.kill("SIGKILL");
     await second.exit;
     await until(
-      () => markedProcesses(second.mark).join("\n"),
-      () => markedProcesses(second.mark).length === 0,
+      () => second.processes().join("\n"),
+      () => second.processes().length === 0,
       15_000,
     );
   });
@@ -215,6 +182,6 @@ describe("distmis data-parallel", () => {
     assert.match(command.stderr(), /Z 2 trials x 2 replicas, 1 at once, each replica with 1 GPU and 1 CPU$/m);
     assert.match(command.stderr(), /Z trial 0001 started with 2 replicas on .* GPU 0, 1: n=1$/m);
     assert.match(command.stderr(), /Z trial 0001 epoch 3\/4 /);
-    assert.deepEqual(markedProcesses(command.mark), []);
+    assert.deepEqual(command.processes(), []);
   });
 });

@@ -51,6 +51,7 @@ async function train(config: TrialConfig): Promise<TrialSummary> {
     attempt: 1,
     config,
     taskInput: { metric: "val_dice", mode: "max" },
+    reportedEpoch: 0,
     dir: folder,
     rank: 0,
     replicas: 1,

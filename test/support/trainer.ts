@@ -41,6 +41,7 @@ export function assignment(
     replicas: 1,
     addresses: [],
     taskJson: "",
+    reportedEpoch: 0,
     ...rest,
   };
   return { $case: "assign", value };

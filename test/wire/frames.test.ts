@@ -35,6 +35,7 @@ const assign: ToTrainerMessage = {
     replicas: 2,
     taskJson: "{}",
     addresses: ["10.0.0.1:40001", "10.0.0.2:40002"],
+    reportedEpoch: 3,
   },
 };
 const stop: ToTrainerMessage = { $case: "stop", value: { trialId: "t0001", reason: "" } };

@@ -54,6 +54,11 @@ async function run(trial: TrialContext): Promise<TrialResult> {
   const feed = volumes.feed(plan(trial, training, validation, own, progress.epoch));
   const ended = () => progress.epoch >= train.epochs || patienceIsSpent(progress.standing, progress.epoch, train);
   try {
+    for (const { epoch, metrics, checkpoint } of progress.reports) {
+      if (epoch <= trial.reportedEpoch) continue;
+      console.log(`reports epoch ${epoch} again: the run does not know of it`);
+      await trial.report({ epoch, epochs: train.epochs, metrics, seconds: 0, volumesPerSecond: 0, checkpoint });
+    }
     while (!ended()) {
       const start = performance.now();
       const trained = await trainEpoch(trial, runtime, steps.train, feed, sizes.train, progress);

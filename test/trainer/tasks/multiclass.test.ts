@@ -55,6 +55,7 @@ test("label values that aren't 0, 1, 2 are learned, predicted and measured as wh
     attempt: 1,
     config: trialConfigSchema.parse(config),
     taskInput,
+    reportedEpoch: 0,
     dir: path.join(dir, name),
     rank: 0,
     replicas: 1,

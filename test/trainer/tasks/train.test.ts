@@ -42,7 +42,11 @@ function trialConfig(train: ExperimentInput["train"], model: ExperimentInput["mo
 type Config = ReturnType<typeof trialConfig>;
 
 /** A trial as the trainer process would hand it over; `stopAfter` reports, it asks to stop. */
-function trialIn(name: string, config: Config, options: { stopAfter?: number; input?: unknown } = {}) {
+function trialIn(
+  name: string,
+  config: Config,
+  options: { stopAfter?: number; input?: unknown; reportedEpoch?: number } = {},
+) {
   const folder = path.join(dir, "trials", name);
   fs.mkdirSync(folder, { recursive: true });
   const reports: EpochReport[] = [];
@@ -51,6 +55,7 @@ function trialIn(name: string, config: Config, options: { stopAfter?: number; in
     attempt: 1,
     config,
     taskInput: options.input ?? null,
+    reportedEpoch: options.reportedEpoch ?? Number.POSITIVE_INFINITY,
     dir: folder,
     rank: 0,
     replicas: 1,
@@ -87,6 +92,24 @@ test("a trial that was stopped and continued reports what an undisturbed one doe
   await trainTask.run(second.trial);
   assert.deepEqual(metricsOf([...first.reports, ...second.reports]), metricsOf(whole.reports));
   assert.equal(trainTask.leftovers?.(), null);
+});
+
+test("a continued trial reports again what the run has not heard of", async () => {
+  const config = trialConfig({ epochs: 4, checkpoint_epochs: 2 });
+  const first = trialIn("unheard", config, { stopAfter: 3 });
+  await trainTask.run(first.trial);
+  const second = trialIn("unheard", config, { reportedEpoch: 1 });
+  await trainTask.run(second.trial);
+  const whole = trialIn("heard", config);
+  await trainTask.run(whole.trial);
+  assert.deepEqual(metricsOf(second.reports), metricsOf(whole.reports).slice(1));
+  const checkpoints = ({ reports }: typeof whole): string[] => reports.map(({ checkpoint }) => checkpoint);
+  assert.deepEqual(checkpoints(second), checkpoints(whole).slice(1));
+
+  // Also if it had ended, and nothing of its last epochs was heard.
+  const third = trialIn("unheard", config, { reportedEpoch: 2 });
+  assert.equal((await trainTask.run(third.trial)).stopped, false);
+  assert.deepEqual(metricsOf(third.reports), metricsOf(whole.reports).slice(2));
 });
 
 const augmentation = {
