@@ -58,6 +58,18 @@ export {
 } from "./experiment/index.ts";
 export { findCheckpoint, type Prediction, type PredictOptions, predict } from "./inference/index.ts";
 export {
+  defaultNodes,
+  findLocalCluster,
+  type LocalCluster,
+  type LocalClusterOptions,
+  type LocalNode,
+  NODE_LABEL,
+  type NodeStatus,
+  type StartedCluster,
+  startLocalCluster,
+  stopLocalCluster,
+} from "./local-cluster/index.ts";
+export {
   type CaseScores,
   type EvaluateOptions,
   type EvaluationResult,
@@ -78,6 +90,7 @@ export {
   writeTfrecords,
 } from "./prepare/index.ts";
 export {
+  clusterTable,
   createReporter,
   evaluationTable,
   formatBytes,

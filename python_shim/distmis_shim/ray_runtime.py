@@ -55,7 +55,7 @@ def _reach(address: str) -> None:
     if not host or not port.isdigit():
         if address == "auto":
             return
-        raise RayError(f"--ray-address is {address!r}; expected host:port or auto")
+        raise RayError(f"--ray-address is {address!r}; expected host:port, auto or local")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS).close()
     except (OSError, OverflowError) as error:

@@ -3,6 +3,7 @@ import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 import { DistmisError } from "../errors/index.ts";
 import { packageVersion } from "../paths/index.ts";
+import { clusterCommand } from "./cluster.ts";
 import { dataParallelCommand } from "./data-parallel.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
@@ -55,6 +56,7 @@ try {
     .command(inspectCommand)
     .command(exportCommand)
     .command(phantomCommand)
+    .command(clusterCommand)
     .command(doctorCommand)
     .demandCommand(1, "name a command; `distmis --help` lists them")
     .strict()

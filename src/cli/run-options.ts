@@ -51,7 +51,8 @@ export function withRunOptions<T>(yargs: Argv<T>): Argv<T & RunArguments> {
     .option("ray-address", {
       type: "string",
       requiresArg: true,
-      describe: "Existing Ray cluster, HOST:PORT of its head or `auto`. Default: start Ray on this machine",
+      describe:
+        "Existing Ray cluster: HOST:PORT of its head, `auto`, or `local` (see `distmis cluster`). Default: start Ray on this machine",
     })
     .option("gpus", {
       type: "number",

@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { StatusObject } from "@grpc/grpc-js";
 import { DistmisError } from "../errors/index.ts";
 import type { StartGang, TrainerProcess } from "../generated/distmis/v1/cluster.ts";
+import { connectionOf } from "../local-cluster/index.ts";
 import { entryCommand, moduleUrl, packageRoot } from "../paths/index.ts";
 import { createClients, unary } from "./client.ts";
 import { runGang } from "./gang.ts";
@@ -20,11 +21,19 @@ const LOSS_MS = 3000;
  * @throws DistmisError SETUP_INCOMPLETE, CLUSTER_UNAVAILABLE, FILE_UNUSABLE, or INTERRUPTED by `signal`; nothing is left then
  */
 export async function connect(options: ConnectOptions = {}): Promise<Cluster> {
+  const joined = options.rayAddress === "local" ? await connectionOf() : null;
   const dir = await createPrivateDir();
   try {
     // Ray lets everybody write to its folder, so it gets one below the private one.
     const socketPath = path.join(dir.path, "shim.sock");
-    const shim = await startShim({ ...options, socketPath, tempDir: path.join(dir.path, "ray") });
+    const shim = await startShim({
+      ...options,
+      ...(joined === null
+        ? {}
+        : { rayAddress: joined.address, environment: { ...joined.environment, RAY_AUTH_TOKEN: undefined } }),
+      socketPath,
+      tempDir: path.join(dir.path, "ray"),
+    });
     try {
       await dir.addOwner(shim.pid);
       await shim.ready();

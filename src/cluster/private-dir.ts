@@ -5,6 +5,7 @@
 import fs from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
+import { bootId, pidNamespace, startTicks } from "../processes/index.ts";
 
 // Not os.tmpdir(), which may be long: Ray makes sockets far below it, and the path of a UNIX socket ends at 107 bytes.
 const PARENT = "/tmp";
@@ -37,7 +38,7 @@ export async function createPrivateDir(): Promise<PrivateDir> {
   const owner: Owner = { ...(await thisMachine()), processes: [] };
 
   const addOwner = async (pid: number) => {
-    const startTime = await processStartTime(pid);
+    const startTime = await startTicks(pid);
     if (startTime !== null) owner.processes.push({ pid, startTime });
     const file = path.join(dir, OWNER_FILE);
     await fs.writeFile(`${file}.new`, JSON.stringify(owner));
@@ -73,7 +74,7 @@ async function isStale(dir: string, changedMs: number, here: Omit<Owner, "proces
   }
   if (owner.bootId !== here.bootId) return true;
   if (owner.pidNamespace !== here.pidNamespace) return false;
-  for (const { pid, startTime } of owner.processes) if ((await processStartTime(pid)) === startTime) return false;
+  for (const { pid, startTime } of owner.processes) if ((await startTicks(pid)) === startTime) return false;
   return true;
 }
 
@@ -91,21 +92,5 @@ async function removeDir(dir: string): Promise<void> {
 }
 
 async function thisMachine(): Promise<Omit<Owner, "processes">> {
-  const [bootId, pidNamespace] = await Promise.all([
-    fs.readFile("/proc/sys/kernel/random/boot_id", "utf8"),
-    fs.readlink("/proc/self/ns/pid"),
-  ]);
-  return { bootId: bootId.trim(), pidNamespace };
-}
-
-/** Start of a process in clock ticks since boot, which tells it from a later one with the same id; null if it is gone. */
-async function processStartTime(pid: number): Promise<string | null> {
-  try {
-    const stat = await fs.readFile(`/proc/${pid}/stat`, "utf8");
-    // The second field is the program's name in brackets and may hold anything; field 3 is the state, 22 the start.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" ? null : (fields[19] ?? null);
-  } catch {
-    return null;
-  }
+  return { bootId: await bootId(), pidNamespace: await pidNamespace() };
 }

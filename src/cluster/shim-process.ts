@@ -25,6 +25,8 @@ const startLine = z.union([
 ]);
 
 export interface ShimOptions extends ConnectOptions {
+  /** Further variables of the shim's environment; undefined takes one out. */
+  environment?: Readonly<Record<string, string | undefined>>;
   socketPath: string;
   tempDir: string;
 }
@@ -56,7 +58,12 @@ export async function startShim(options: ShimOptions): Promise<ShimProcess> {
       // Its input is its life line. In a process group of its own Ctrl-C in the terminal is ours alone to handle.
       stdio: ["pipe", "pipe", log.fd],
       detached: true,
-      env: { ...process.env, PYTHONPATH: path.join(packageRoot(), "python_shim"), PYTHONUNBUFFERED: "1" },
+      env: {
+        ...process.env,
+        ...options.environment,
+        PYTHONPATH: path.join(packageRoot(), "python_shim"),
+        PYTHONUNBUFFERED: "1",
+      },
     });
     await new Promise((resolve, reject) => child.once("spawn", resolve).once("error", reject));
   } catch (error) {

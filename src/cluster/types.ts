@@ -75,7 +75,10 @@ export interface Cluster {
 }
 
 export interface ConnectOptions {
-  /** Address of an existing Ray (host:port, or "auto"). Default: start a local Ray that ends with `close`. */
+  /**
+   * Address of an existing Ray: host:port, "auto", or "local" for the one that `distmis cluster start` made. Default: start a Ray on
+   * this machine that ends with `close`.
+   */
   rayAddress?: string;
   /** Local Ray: number of (logical) GPUs. Default: those of the machine. */
   gpus?: number;

@@ -7,6 +7,7 @@ import { link, readFile, rename, stat, unlink, utimes, writeFile } from "node:fs
 import { hostname } from "node:os";
 import { z } from "zod";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
+import { bootId, startTicks } from "../processes/index.ts";
 
 const BEAT_MILLISECONDS = 5_000;
 /** Twelve beats: a busy network file system may delay some. */
@@ -129,25 +130,6 @@ async function isAlive(owner: Owner, file: string, now: () => Promise<number>): 
   }
   const [held, time] = await Promise.all([stat(file), now()]);
   return time - held.mtimeMs < SILENT_MILLISECONDS;
-}
-
-/** Field 22 of /proc/PID/stat; null if there is no such process or it is a zombie. */
-async function startTicks(pid: number): Promise<string | null> {
-  try {
-    const text = await readFile(`/proc/${pid}/stat`, "utf8");
-    // The second field, the name, may hold anything but ends with the last parenthesis.
-    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" ? null : (fields[19] ?? null);
-  } catch {
-    return null;
-  }
-}
-
-async function bootId(): Promise<string> {
-  return readFile("/proc/sys/kernel/random/boot_id", "utf8").then(
-    (text) => text.trim(),
-    () => "",
-  );
 }
 
 function heldLock(file: string, mine: Owner): FileLock {
