@@ -29,6 +29,10 @@ export type ErrorCode =
   | "TRIAL_FAILED"
   /** The run folder is in use by another orchestrator, or does not belong to this experiment. */
   | "RUN_REFUSED"
+  /** The server of `distmis serve` can't be reached, is stopping, or is asked for too much at once. */
+  | "SERVER_UNAVAILABLE"
+  /** The server does not know the client's token, or the client the server's certificate. */
+  | "ACCESS_DENIED"
   /** The user asked to stop. */
   | "INTERRUPTED";
 
@@ -53,6 +57,7 @@ export function exitCode(error: unknown): number {
     case "FILE_UNUSABLE":
     case "DISK_FULL":
     case "RUN_REFUSED":
+    case "ACCESS_DENIED":
       return 2;
     case "INTERRUPTED":
       return 130;

@@ -2,6 +2,7 @@
 export type { RunReading, RunResults, RunState, TrialState, TrialSummary } from "../run-folder/index.ts";
 export { readRun, runFiles } from "../run-folder/index.ts";
 export type { Searcher, TrialOutcome } from "../search/index.ts";
+export { checkInputs } from "./check-inputs.ts";
 export type {
   EpochEnded,
   LogLine,
