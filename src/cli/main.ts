@@ -2,6 +2,9 @@
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 import { packageVersion } from "../paths/index.ts";
+import { attachCommand } from "./attach.ts";
+import { cancelCommand } from "./cancel.ts";
+import { certificateCommand } from "./certificate.ts";
 import { dataParallelCommand } from "./data-parallel.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
@@ -13,6 +16,8 @@ import { inspectCommand } from "./inspect.ts";
 import { phantomCommand } from "./phantom.ts";
 import { predictCommand } from "./predict.ts";
 import { runCommand } from "./run.ts";
+import { serveCommand } from "./serve.ts";
+import { statusCommand } from "./status.ts";
 import { tfrecordCommand } from "./tfrecord.ts";
 import { checkArguments, usageError } from "./usage.ts";
 import { visualizeCommand } from "./visualize.ts";
@@ -39,6 +44,11 @@ try {
     .command(expParallelCommand)
     .command(dataParallelCommand)
     .command(runCommand)
+    .command(serveCommand)
+    .command(statusCommand)
+    .command(attachCommand)
+    .command(cancelCommand)
+    .command(certificateCommand)
     .command(predictCommand)
     .command(evaluateCommand)
     .command(inspectCommand)

@@ -1,5 +1,5 @@
 /** What a run leaves on disk: its journal, the state that follows from it, its results; read and written here alone. */
-export type { Extension, OpenOptions } from "./extend.ts";
+export { type Extension, type OpenOptions, planExtension } from "./extend.ts";
 export { checkpointFiles, logName, runFiles, trialId } from "./layout.ts";
 export { openRun, type RunFolder } from "./open-run.ts";
 export { type RunReading, readRun } from "./read-run.ts";

@@ -28,8 +28,8 @@ export interface RunFeed {
   /** No more will come. */
   end(): void;
   standing(): Standing;
-  /** All that matters of the past, then what happens: events as JSON. To be iterated once. */
-  follow(): AsyncIterable<string>;
+  /** All that matters of the past, then what happens, until `signal`: events as JSON. To be iterated once. */
+  follow(signal: AbortSignal): AsyncIterable<string>;
 }
 
 interface RunningTrial {
@@ -122,11 +122,13 @@ export function createFeed(maxBacklog: number): RunFeed {
     return events.filter((event) => event !== null);
   };
 
-  async function* follow(): AsyncGenerator<string, void> {
+  async function* follow(signal: AbortSignal): AsyncGenerator<string, void> {
     const self: Follower = { backlog: [], characters: 0, behind: true, endsTold: 0, wake: deferred() };
+    const leave = (): void => self.wake.resolve();
+    signal.addEventListener("abort", leave);
     followers.add(self);
     try {
-      for (;;) {
+      while (!signal.aborted) {
         let batch = self.backlog;
         self.backlog = [];
         self.characters = 0;
@@ -142,6 +144,7 @@ export function createFeed(maxBacklog: number): RunFeed {
         await self.wake.promise;
       }
     } finally {
+      signal.removeEventListener("abort", leave);
       followers.delete(self);
     }
   }

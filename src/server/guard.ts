@@ -1,12 +1,13 @@
 /** Stands before every call: who is it, and does it ask too often? Before its body is read. */
-import { type Metadata, type ServerInterceptor, ServerInterceptingCall, status } from "@grpc/grpc-js";
+import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
 import { type FrontDoor, peerName } from "./front-door.ts";
 import { type Limits, rateLimit } from "./limits.ts";
 
 export interface GuardOptions {
   /** Null: whoever can connect may call. */
   checkToken: ((given: string) => boolean) | null;
-  door: () => Pick<FrontDoor, "welcome" | "expel">;
+  /** Null before it is open. */
+  door: () => Pick<FrontDoor, "welcome" | "expel"> | null;
   limits: Limits;
   /** A line for the server's log. */
   log: (line: string) => void;
@@ -56,10 +57,10 @@ export function createGuard({ checkToken, door, limits, log }: GuardOptions): Se
             if (checkToken !== null && !checkToken(bearer(metadata))) {
               // Not a hint whether it was wrong or missing.
               if (tolerated(remoteAddress ?? "")) refuse(status.UNAUTHENTICATED, "wrong or missing token");
-              else door().expel(peer);
+              else door()?.expel(peer);
               return;
             }
-            door().welcome(peer);
+            door()?.welcome(peer);
             if (!mayAsk(peer)) {
               const rate = `at most ${limits.requestsPerSecond} requests a second`;
               refuse(status.RESOURCE_EXHAUSTED, `expected ${rate}; try again in a moment`);
