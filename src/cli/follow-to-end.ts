@@ -1,4 +1,5 @@
 /** Following a run on a server: `attach`, and `run` with `--server`. */
+import { exitCode } from "../errors/index.ts";
 import type { RemoteServer } from "../index.ts";
 import { type ServerArguments, serverWords } from "./server-options.ts";
 import { finish, show } from "./show-run.ts";
@@ -31,6 +32,9 @@ export async function followToEnd(
       onLost: say,
     });
     finish(await show(remote, json, trialOutput), json);
+  } catch (error) {
+    if (!signals.stop.aborted) throw error;
+    process.exitCode = exitCode(error);
   } finally {
     signals.release();
   }
