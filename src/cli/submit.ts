@@ -17,6 +17,8 @@ export async function submitAndFollow(experiment: Experiment, args: RunArguments
     const submitted = await server.submit(experiment, {
       ...(run === undefined ? {} : { run }),
       fresh: args.fresh === true,
+      extend: args.extend === true,
+      retryFailed: args["retry-failed"] === true,
     });
     if (args.detach === true) {
       console.log(args.json ? JSON.stringify(submitted) : submitted.run);

@@ -66,6 +66,12 @@ function unreachable(details: string, address: string): DistmisError {
   if (/wrong version number|packet length too long|EPROTO/i.test(details)) {
     return new DistmisError("SERVER_UNAVAILABLE", `the server at ${address} does not speak TLS: leave out --tls-cert`);
   }
-  const hint = "is `distmis serve` running there? A server with TLS needs --tls-cert here as well";
-  return new DistmisError("SERVER_UNAVAILABLE", `the server at ${address} can't be reached: ${details}; ${hint}`);
+  const why = details
+    .replace(/^No connection established\. Last error: (Error: )?/, "")
+    .replace(/\.? Resolution note: $/, "");
+  const tls = address.startsWith("unix:") ? "" : " A server with TLS needs --tls-cert here as well.";
+  return new DistmisError(
+    "SERVER_UNAVAILABLE",
+    `the server at ${address} can't be reached: ${why}; is \`distmis serve\` running there?${tls}`,
+  );
 }

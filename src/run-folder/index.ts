@@ -11,4 +11,4 @@ export {
   rankedSummaries,
   type TrialSummary,
 } from "./results.ts";
-export { bestEpoch, hasEnded, type RunState, type TrialState } from "./state.ts";
+export { bestEpoch, emptyState, hasEnded, type RunState, type TrialState } from "./state.ts";

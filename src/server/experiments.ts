@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { type Deferred, deferred } from "../async/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import type { RunResults } from "../experiment/index.ts";
-import { readRun, refuseChange, runFiles } from "../run-folder/index.ts";
+import { emptyState, planExtension, readRun, runFiles } from "../run-folder/index.ts";
 import type { ClusterHolder } from "./cluster-holder.ts";
 import type { Standing } from "./feed.ts";
 import { pastResults } from "./past-run.ts";
@@ -156,7 +156,7 @@ export function createExperiments(options: ExperimentsOptions): Experiments {
         throw new DistmisError("RUN_REFUSED", `run ${run} is being stopped; submit it again when it has stopped`);
       if (extend || retryFailed)
         throw new DistmisError("RUN_REFUSED", `run ${run} is ${known.record.state}; wait for its end, or cancel it`);
-      refuseChange(dir, known.record.experiment, experiment);
+      planExtension(dir, { ...emptyState(), experiment: known.record.experiment }, experiment, {});
       return view(known);
     }
     await checkFolder(dir, experiment, { extend, retryFailed });

@@ -14,6 +14,7 @@ export async function pastResults(dir: string): Promise<RunResults> {
   const { metric, mode } = experiment.search;
   return {
     state: state.finished ? "finished" : "interrupted",
+    limit: state.limit,
     runDir: dir,
     metric,
     mode,

@@ -1,10 +1,10 @@
 /** What a server must not forget: its experiments and how they stand, in one file that is replaced as a whole. */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import writeFileAtomic from "write-file-atomic";
 import { z } from "zod";
 import { experimentSchema } from "../config/index.ts";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
+import { replaceFile } from "../files/index.ts";
 
 /** No run's name starts with a dot. */
 export const SERVER_FOLDER = ".server";
@@ -37,7 +37,7 @@ export type ExperimentRecord = z.output<typeof recordSchema>;
 const fileSchema = z.object({ version: z.literal(VERSION), experiments: z.array(recordSchema) });
 
 export interface QueueFile {
-  /** Resolves when the file holds these. Errors: FILE_UNUSABLE. */
+  /** Resolves when the file holds these. Errors: FILE_UNUSABLE, DISK_FULL. */
   write(experiments: readonly ExperimentRecord[]): Promise<void>;
 }
 
@@ -54,12 +54,7 @@ export async function openQueueFile(
   const file: QueueFile = {
     write(records) {
       const text = JSON.stringify({ version: VERSION, experiments: records });
-      writing = writing
-        .catch(() => {})
-        .then(() => writeFileAtomic(name, `${text}\n`, { mode: 0o600 }))
-        .catch((error: unknown) => {
-          throw new DistmisError("FILE_UNUSABLE", `${name}: can't be written: ${messageOf(error)}`, { cause: error });
-        });
+      writing = writing.catch(() => {}).then(() => replaceFile(name, `${text}\n`));
       return writing;
     },
   };

@@ -5,7 +5,7 @@ import path from "node:path";
 import { defineExperiment, type Experiment } from "../config/index.ts";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
 import { checkInputs } from "../experiment/index.ts";
-import { readRun, refuseChange, runFiles } from "../run-folder/index.ts";
+import { type OpenOptions, planExtension, readRun, runFiles } from "../run-folder/index.ts";
 
 /** A name cannot lead out of the server's folder, nor to the server's own files. */
 const RUN_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
@@ -42,24 +42,24 @@ export async function readSubmission(json: string): Promise<Experiment> {
 }
 
 /**
- * Whether `experiment` can run in `dir`, or go on there: what would only show when its turn has come.
+ * Whether `experiment` can run in `dir`, or go on there: what would only show when its turn has come. Returns what is there.
  * @throws DistmisError RUN_REFUSED, FILE_UNUSABLE
  */
 export async function checkFolder(
   dir: string,
   experiment: Experiment,
-  { extend, retryFailed }: { extend: boolean; retryFailed: boolean },
-): Promise<void> {
+  options: OpenOptions,
+): Promise<"new" | "unfinished" | "finished"> {
   if (existsSync(runFiles.journal(dir))) {
-    const { experiment: before, owner } = await readRun(dir);
+    const { state, owner } = await readRun(dir);
     if (owner !== null) {
       throw new DistmisError(
         "RUN_REFUSED",
         `${dir}: process ${owner.pid} on host ${owner.host} works on this run since ${owner.since}; wait for it, or take another name with --fresh`,
       );
     }
-    if (!extend && !retryFailed) refuseChange(dir, before, experiment);
-    return;
+    const extension = planExtension(dir, state, experiment, options);
+    return state.finished && extension === null ? "finished" : "unfinished";
   }
   const entries = await readdir(dir).catch((error: unknown) => {
     if (hasErrno(error, "ENOENT")) return [];
@@ -75,6 +75,7 @@ export async function checkFolder(
       `${dir}: expected a run folder or none, found ${found} and no journal.jsonl; take another name with --fresh`,
     );
   }
+  return "new";
 }
 
 /** `name`, or the first of name-2, name-3, ... that is not taken. */
