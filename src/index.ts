@@ -12,6 +12,7 @@
  * }
  * ```
  */
+export { type Certificate, type CertificateOptions, defaultTokenFile, makeCertificate } from "./access/index.ts";
 export { type Cluster, type ConnectOptions, connect } from "./cluster/index.ts";
 export {
   defineExperiment,
@@ -90,9 +91,18 @@ export {
   writeTfrecords,
 } from "./prepare/index.ts";
 export {
+  connectServer,
+  type ExperimentInfo,
+  type RemoteRun,
+  type RemoteServer,
+  type ServerOptions,
+  type Submitting,
+} from "./remote/index.ts";
+export {
   clusterTable,
   createReporter,
   evaluationTable,
+  experimentsTable,
   formatBytes,
   formatMetric,
   formatParameters,
@@ -102,3 +112,4 @@ export {
   resultsTable,
   type TableOptions,
 } from "./report/index.ts";
+export { type ExperimentServer, type ServeOptions, serve } from "./server/index.ts";

@@ -3,6 +3,9 @@ import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 import { DistmisError } from "../errors/index.ts";
 import { packageVersion } from "../paths/index.ts";
+import { attachCommand } from "./attach.ts";
+import { cancelCommand } from "./cancel.ts";
+import { certificateCommand } from "./certificate.ts";
 import { clusterCommand } from "./cluster.ts";
 import { dataParallelCommand } from "./data-parallel.ts";
 import { demoCommand } from "./demo.ts";
@@ -17,7 +20,9 @@ import { logsCommand } from "./logs.ts";
 import { phantomCommand } from "./phantom.ts";
 import { predictCommand } from "./predict.ts";
 import { runCommand } from "./run.ts";
+import { serveCommand } from "./serve.ts";
 import { isReaderGone } from "./signals.ts";
+import { statusCommand } from "./status.ts";
 import { tfrecordCommand } from "./tfrecord.ts";
 import { checkArguments, usageError } from "./usage.ts";
 import { visualizeCommand } from "./visualize.ts";
@@ -51,6 +56,11 @@ try {
     .command(runCommand)
     .command(logsCommand)
     .command(gcCommand)
+    .command(serveCommand)
+    .command(statusCommand)
+    .command(attachCommand)
+    .command(cancelCommand)
+    .command(certificateCommand)
     .command(predictCommand)
     .command(evaluateCommand)
     .command(inspectCommand)

@@ -16,7 +16,7 @@ import {
 } from "../index.ts";
 import type { DemoArguments } from "./demo.ts";
 import { progressLine } from "./progress.ts";
-import { printResults, show } from "./run-to-end.ts";
+import { printResults, show } from "./show-run.ts";
 import { listenForStop, type StopSignals } from "./signals.ts";
 import { parseTriple } from "./tuple.ts";
 

@@ -1,7 +1,8 @@
 /** The options that `run`, `exp-parallel` and `data-parallel` share. */
 import type { Argv } from "yargs";
+import { type ServerArguments, withServerOptions } from "./server-options.ts";
 
-export interface RunArguments {
+export interface RunArguments extends ServerArguments {
   set: string[] | undefined;
   "dataset-dir": string | undefined;
   "run-dir": string | undefined;
@@ -12,10 +13,12 @@ export interface RunArguments {
   gpus: number | undefined;
   cpus: number | undefined;
   json: boolean;
+  detach: boolean | undefined;
 }
 
 export function withRunOptions<T>(yargs: Argv<T>): Argv<T & RunArguments> {
-  return yargs
+  const server = "Hand the experiment to the `distmis serve` there, and follow it: HOST:PORT, unix:PATH, or `local`";
+  return withServerOptions(yargs, server)
     .option("set", {
       type: "string",
       array: true,
@@ -30,7 +33,8 @@ export function withRunOptions<T>(yargs: Argv<T>): Argv<T & RunArguments> {
     .option("run-dir", {
       type: "string",
       requiresArg: true,
-      describe: "Folder of the run, shared by all nodes; one that exists is continued. Default: runs/NAME",
+      describe:
+        "Folder of the run, shared by all nodes; one that exists is continued. Default: runs/NAME. With --server: its name",
     })
     .option("fresh", {
       type: "boolean",
@@ -53,18 +57,24 @@ export function withRunOptions<T>(yargs: Argv<T>): Argv<T & RunArguments> {
       requiresArg: true,
       describe:
         "Existing Ray cluster: HOST:PORT of its head, `auto`, or `local` (see `distmis cluster`). Default: start Ray on this machine",
+      conflicts: "server",
     })
     .option("gpus", {
       type: "number",
       requiresArg: true,
-      conflicts: "ray-address",
+      conflicts: ["ray-address", "server"],
       describe: "GPUs of the Ray that is started here, real or logical. Default: those of the machine",
     })
     .option("cpus", {
       type: "number",
       requiresArg: true,
-      conflicts: "ray-address",
+      conflicts: ["ray-address", "server"],
       describe: "CPUs of the Ray that is started here. Default: those of the machine",
+    })
+    .option("detach", {
+      type: "boolean",
+      implies: "server",
+      describe: "With --server: don't follow the run, print its name",
     })
     .option("json", {
       type: "boolean",

@@ -12,6 +12,8 @@ export function usageError(message: string, help: string): DistmisError {
       "USAGE",
       `--${option} ${given}: expected ${choices?.replaceAll('"', "").replaceAll(", ", " or ")}`,
     );
+  const [, without, needed] = /^Implications failed:\s+(\S+) -> (\S+)$/.exec(message) ?? [];
+  if (without !== undefined) return new DistmisError("USAGE", `--${without}: needs --${needed} as well`);
   // The first line of a command's help is its usage: "distmis inspect <files..>".
   const few = /^Not enough non-option arguments/.test(message);
   const text = few ? `too few arguments; usage: ${help.split("\n", 1)[0]}` : message.split("\n").join("; ");

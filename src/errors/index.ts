@@ -4,35 +4,42 @@
  */
 
 /** What went wrong, for programs. The exit code of the command line follows from it, see {@link exitCode}. */
-export type ErrorCode =
+const ERROR_CODES = [
   /** The command line was used wrongly. */
-  | "USAGE"
+  "USAGE",
   /** An experiment, a configuration or a parameter is not legal. */
-  | "CONFIG_INVALID"
+  "CONFIG_INVALID",
   /** A data file does not hold what it should. */
-  | "DATA_INVALID"
+  "DATA_INVALID",
   /** A file or folder that was named does not exist or can't be read or written. */
-  | "FILE_UNUSABLE"
+  "FILE_UNUSABLE",
   /** There is no room for what is to be written: on the disk, or in the user's share of it. */
-  | "DISK_FULL"
+  "DISK_FULL",
   /** `npm run setup` has not been run, or the machine lacks something. */
-  | "SETUP_INCOMPLETE"
+  "SETUP_INCOMPLETE",
   /** Ray or the shim could not be started or reached, or went away. */
-  | "CLUSTER_UNAVAILABLE"
+  "CLUSTER_UNAVAILABLE",
   /** The cluster can never hold what was asked for, or had no room until the deadline. */
-  | "PLACEMENT_REFUSED"
+  "PLACEMENT_REFUSED",
   /** The port that a replica should listen on is in use: its gang can start again with others. */
-  | "PORT_TAKEN"
+  "PORT_TAKEN",
   /** The trainer process failed, was killed, or said something that its protocol does not allow. */
-  | "TRAINER_FAILED"
+  "TRAINER_FAILED",
   /** The trial itself failed: its loss is not a number, its task threw. */
-  | "TRIAL_FAILED"
+  "TRIAL_FAILED",
   /** A sampler or pruner could not go on. */
-  | "SEARCH_FAILED"
+  "SEARCH_FAILED",
   /** The run folder is in use by another orchestrator, or does not belong to this experiment. */
-  | "RUN_REFUSED"
+  "RUN_REFUSED",
+  /** The server of `distmis serve` can't be reached, is stopping, or is asked for too much at once. */
+  "SERVER_UNAVAILABLE",
+  /** The server does not know the client's token, or the client the server's certificate. */
+  "ACCESS_DENIED",
   /** The user asked to stop. */
-  | "INTERRUPTED";
+  "INTERRUPTED",
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** An error whose message names the file, field, trial or node, what was expected, what was found and what to do. */
 export class DistmisError extends Error {
@@ -55,6 +62,7 @@ export function exitCode(error: unknown): number {
     case "FILE_UNUSABLE":
     case "DISK_FULL":
     case "RUN_REFUSED":
+    case "ACCESS_DENIED":
       return 2;
     case "INTERRUPTED":
       return 130;
@@ -77,6 +85,11 @@ export function unwritable(file: string, error: unknown): DistmisError {
   return new DistmisError(full ? "DISK_FULL" : "FILE_UNUSABLE", `${file}: ${why} (${messageOf(error)})`, {
     cause: error,
   });
+}
+
+/** Whether `code`, which came from elsewhere, is one of ours. */
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return ERROR_CODES.some((known) => known === code);
 }
 
 /** The message of anything that was thrown. */

@@ -10,6 +10,7 @@ export type {
 } from "../run-folder/index.ts";
 export { collectRun, findTrial, readRun, readTrialLogs, runFiles, trialLogs } from "../run-folder/index.ts";
 export type { Searcher, TrialOutcome } from "../search/index.ts";
+export { checkInputs } from "./check-inputs.ts";
 export type {
   EpochEnded,
   LogLine,

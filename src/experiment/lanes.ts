@@ -30,7 +30,7 @@ export interface LaneWork<T> {
 export interface LaneOptions {
   name: string;
   placement: Placement;
-  /** Seconds that the first gang may wait for a place. */
+  /** Seconds that the first gang may wait for a place; 0: without an end. */
   placementDeadline: number;
   /** How often gangs may fail to start in a row before it is given up. */
   maxStartFailures: number;

@@ -40,6 +40,8 @@ export interface RunOptions {
   retryFailed?: boolean;
   /** Seconds that trials have to end after `signal`, or after one of their replicas failed, before they are killed; default 10. */
   stopGraceSeconds?: number;
+  /** Waits for the first trial's place without an end, where other runs are known to share the cluster. */
+  waitForPlace?: boolean;
 }
 
 /** A run that goes on. Iterate it (once) for its events; a consumer that is slow slows the run down. */
@@ -242,7 +244,7 @@ async function runTrials(
   source: TrialSource,
   connect: () => Promise<Cluster>,
   experiment: Experiment,
-  { signal: stop, killSignal: kill, stopGraceSeconds = 10 }: StoppableOptions,
+  { signal: stop, killSignal: kill, stopGraceSeconds = 10, waitForPlace = false }: StoppableOptions,
   limits: Limits,
   emit: Emit,
   changed: () => void,
@@ -311,7 +313,7 @@ async function runTrials(
     {
       name: experiment.name,
       placement,
-      placementDeadline: resources.placement_deadline,
+      placementDeadline: waitForPlace ? 0 : resources.placement_deadline,
       maxStartFailures: experiment.failure.max_failures,
       finish: limits.signal,
       stop,

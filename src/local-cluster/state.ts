@@ -1,9 +1,9 @@
 /** What is kept of a local cluster in its folder. */
 import fs from "node:fs/promises";
 import path from "node:path";
-import writeFileAtomic from "write-file-atomic";
 import { z } from "zod";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
+import { replaceFile } from "../files/index.ts";
 import { bootId, pidNamespace } from "../processes/index.ts";
 
 const nodeSchema = z.object({
@@ -79,6 +79,6 @@ export async function writeState(
   state: Omit<ClusterState, "bootId" | "pidNamespace">,
 ): Promise<ClusterState> {
   const all: ClusterState = { ...state, bootId: await bootId(), pidNamespace: await pidNamespace() };
-  await writeFileAtomic(clusterFiles.state(dir), `${JSON.stringify(all, null, 1)}\n`, { mode: 0o600 });
+  await replaceFile(clusterFiles.state(dir), `${JSON.stringify(all, null, 1)}\n`);
   return all;
 }

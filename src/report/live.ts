@@ -93,7 +93,10 @@ export function createLiveView(stream: ReportStream): Reporter {
   function note(event: RunEvent): void {
     switch (event.type) {
       case "run_started":
+        // Again where a server was lost and found: it tells everything anew.
         ({ name, metric, mode, trials: total, endedBefore: done } = event);
+        running.clear();
+        failed = 0;
         break;
       case "trial_started": {
         const where = `${event.nodes.join(", ")} ${event.gpus.map((gpu) => `GPU ${gpu}`).join(", ")}`.trim();
@@ -115,6 +118,7 @@ export function createLiveView(stream: ReportStream): Reporter {
         running.delete(event.trial);
         if (event.state !== "interrupted") done++;
         if (event.state === "failed") failed++;
+        if (event.best !== null && isBetter(event.best.value)) best = { trial: event.trial, value: event.best.value };
         break;
     }
   }

@@ -1,6 +1,6 @@
 /** What a run leaves on disk: its journal, the state that follows from it, its results; read and written here alone. */
 export { type Collected, type CollectOptions, collectRun } from "./collect.ts";
-export type { Extension, OpenOptions } from "./extend.ts";
+export { type Extension, type OpenOptions, planExtension } from "./extend.ts";
 export { checkpointFiles, logName, runFiles, trialId } from "./layout.ts";
 export { openRun, type RunFolder } from "./open-run.ts";
 export { type RunReading, readRun } from "./read-run.ts";
@@ -12,7 +12,7 @@ export {
   rankedSummaries,
   type TrialSummary,
 } from "./results.ts";
-export { bestEpoch, hasEnded, type RunState, type TrialState } from "./state.ts";
+export { bestEpoch, emptyState, hasEnded, type RunState, type TrialState } from "./state.ts";
 export {
   findTrial,
   type LogPiece,

@@ -1,0 +1,55 @@
+/** A run on the terminal: its events, its results, its exit code. */
+import {
+  createReporter,
+  formatMetric,
+  formatParameters,
+  type Run,
+  type RunEvent,
+  type RunResults,
+  resultsTable,
+} from "../index.ts";
+import { stoppedExitCode } from "./signals.ts";
+import { writeOut } from "./write-out.ts";
+
+/** Prints the results, unless events are printed instead, and sets the exit code. */
+export function finish(results: RunResults, json: boolean): void {
+  if (!json) printResults(results);
+  if (results.state === "interrupted") process.exitCode = stoppedExitCode();
+  else if (results.trials.every((trial) => trial.state === "failed")) process.exitCode = 1;
+}
+
+/** @param trialOutput shows what the trials print, too */
+export async function show(
+  run: AsyncIterable<RunEvent> & Pick<Run, "results">,
+  json: boolean,
+  trialOutput = false,
+): Promise<RunResults> {
+  if (json) {
+    for await (const event of run) {
+      // A pipe that is full slows the run down rather than filling memory.
+      await writeOut(`${JSON.stringify(event)}\n`);
+    }
+    return run.results;
+  }
+  const reporter = createReporter(process.stderr, { trialOutput });
+  try {
+    for await (const event of run) reporter.event(event);
+  } finally {
+    reporter.close();
+  }
+  return run.results;
+}
+
+export function printResults(results: RunResults): void {
+  const width = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
+  if (results.trials.length > 0) console.log(resultsTable(results, { width }));
+  const { best, metric, model, runDir } = results;
+  if (best?.best) {
+    const parameters = formatParameters(best.parameters);
+    const value = `${metric} ${formatMetric(best.best.value)} at epoch ${best.best.epoch}`;
+    console.log(`best trial ${best.trial}: ${value}${parameters === "" ? "" : ` (${parameters})`}`);
+  }
+  if (model !== null) console.log(`model folder: ${model}`);
+  console.log(`run folder: ${runDir}`);
+  if (results.state === "interrupted") console.log("stopped; the same command continues it");
+}
