@@ -7,6 +7,7 @@ export interface RunArguments extends ServerArguments {
   "dataset-dir": string | undefined;
   "run-dir": string | undefined;
   fresh: boolean | undefined;
+  "dry-run": boolean | undefined;
   extend: boolean | undefined;
   "retry-failed": boolean | undefined;
   "ray-address": string | undefined;
@@ -51,6 +52,11 @@ export function withRunOptions<T>(yargs: Argv<T>): Argv<T & RunArguments> {
       type: "boolean",
       conflicts: "fresh",
       describe: "Run the failed trials of a run again",
+    })
+    .option("dry-run", {
+      type: "boolean",
+      conflicts: "server",
+      describe: "Only list the trials and estimate their time: no cluster, no run folder; --gpus N reckons with N GPUs",
     })
     .option("ray-address", {
       type: "string",

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { type Cluster, connect, type LoadOptions, loadExperiment, runExperiment } from "../index.ts";
 import { checkCount } from "./check-count.ts";
+import { printDryRun } from "./dry-run.ts";
 import type { RunArguments } from "./run-options.ts";
 import { finish, show } from "./show-run.ts";
 import { listenForStop } from "./signals.ts";
@@ -24,6 +25,7 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
     return;
   }
   const runDir = args["run-dir"] ?? defaultRunDir(experiment.name, args.fresh === true);
+  if (args["dry-run"] === true) return printDryRun(experiment, runDir, args);
   const signals = listenForStop(() => {
     process.stderr.write("stopping: running trials end after their step; press Ctrl-C again to kill them\n");
   });

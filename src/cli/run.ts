@@ -26,6 +26,7 @@ export const runCommand: CommandModule<object, Arguments> = {
       .example("$0 run configs/hippocampus.yaml --dataset-dir tfrecords", "Search on the GPUs of this machine")
       .example("$0 run exp.yaml --gpus 2", "Two trials at once on a machine without GPUs")
       .example("$0 run exp.yaml --set train.learning_rate=1e-3 --fresh", "Override a field, in a new run folder")
+      .example("$0 run exp.yaml --dry-run --gpus 8", "List its trials, and what they would take on 8 GPUs")
       .example("$0 run exp.yaml --ray-address head:6379", "On the Ray cluster that runs there")
       .example("$0 run exp.yaml --server local", "In the queue of the `distmis serve` on this machine"),
   handler: async ({ experiment, config, ...rest }) => {

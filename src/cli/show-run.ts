@@ -51,5 +51,6 @@ export function printResults(results: RunResults): void {
   }
   if (model !== null) console.log(`model folder: ${model}`);
   console.log(`run folder: ${runDir}`);
+  if (results.limit !== null) console.log(`ended by ${results.limit}; a higher limit with --extend goes on`);
   if (results.state === "interrupted") console.log("stopped; the same command continues it");
 }

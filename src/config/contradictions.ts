@@ -1,5 +1,6 @@
 /** Fields that are legal each by itself but not together: found before any trial runs. */
 import { type Axis, axisSize, type Parameters } from "./axis.ts";
+import type { FieldPath } from "./describe.ts";
 import { gridPoints, gridSize } from "./grid-points.ts";
 import type { Problem } from "./problems.ts";
 import type { Experiment, ParameterValue } from "./schema.ts";
@@ -64,7 +65,8 @@ export function contradictions(experiment: Experiment): Problem[] {
     }
     for (const parameters of gridPoints(related)) {
       const problem = rule.problem((path) => parameters[path] ?? fieldValue(experiment, path), experiment);
-      if (problem !== undefined) return [{ ...problem, message: problem.message + example(parameters) }];
+      if (problem !== undefined)
+        return [{ path: inFile(problem.path, axes), message: problem.message + example(parameters) }];
     }
   }
   return [];
@@ -83,6 +85,12 @@ function relatedAxes(axes: readonly Axis[], fields: readonly string[]): Axis[] {
 function bounded(axis: Axis): Axis {
   if (axis.kind === "categorical" || Number.isFinite(axisSize(axis))) return axis;
   return { kind: "categorical", path: axis.path, when: axis.when, values: [axis.low, axis.high] };
+}
+
+/** A field that is searched stands in the file where its values do. */
+function inFile(path: FieldPath, axes: readonly Axis[]): FieldPath {
+  const searched = axes.find((axis) => axis.path === path.join("."));
+  return searched === undefined ? path : ["search", "space", searched.path];
 }
 
 function example(parameters: Parameters): string {

@@ -115,3 +115,8 @@ export type RunEvent =
   | TrialEnded
   | LogLine
   | RunEnded;
+
+/** A word of distmis itself on the run. */
+export function remark(text: string): RunEvent {
+  return { type: "log", time: new Date().toISOString(), trial: null, stream: "distmis", rank: null, text };
+}

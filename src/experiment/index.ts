@@ -11,6 +11,8 @@ export type {
 export { collectRun, findTrial, readRun, readTrialLogs, runFiles, trialLogs } from "../run-folder/index.ts";
 export type { Searcher, TrialOutcome } from "../search/index.ts";
 export { checkInputs } from "./check-inputs.ts";
+export { type DryRun, type DryRunOptions, dryRun } from "./dry-run.ts";
+export type { DryTrial, Estimate } from "./estimate.ts";
 export type {
   EpochEnded,
   LogLine,
@@ -22,5 +24,6 @@ export type {
   TrialRetried,
   TrialStarted,
 } from "./events.ts";
+export type { Pace } from "./pace.ts";
 export { type Run, type RunOptions, runExperiment } from "./run-experiment.ts";
 export { runTask, type TaskOptions } from "./run-task.ts";

@@ -7,7 +7,7 @@ export interface Limits {
   readonly signal: AbortSignal;
   /** How many more trials may be made. */
   room(): number;
-  /** The limit that has ended the search or will when its trials have ended, in words; null if none. */
+  /** The limit that has ended the search or will when its trials have ended, in words; null if none, or that of trials. */
   reached(): string | null;
   /** A value of `search.metric`. */
   reported(trial: TrialState, value: number): void;
@@ -97,14 +97,10 @@ export function createLimits(state: RunState, { search }: Experiment, say: (text
   for (const trial of before) checkTarget(trial, bestEpoch(trial, mode)?.value ?? Number.NaN);
   checkTime();
 
-  const made = (): number => state.trials.size;
   return {
     signal: controller.signal,
-    room: () => (closed === null ? Math.max(0, (limits.trials ?? Number.POSITIVE_INFINITY) - made()) : 0),
-    reached() {
-      if (closed !== null || limits.trials === undefined || made() < limits.trials) return closed;
-      return `search.limits.trials: ${limits.trials} trials`;
-    },
+    room: () => (closed === null ? Math.max(0, (limits.trials ?? Number.POSITIVE_INFINITY) - state.trials.size) : 0),
+    reached: () => closed,
     reported: checkTarget,
     started(more) {
       checkTime();

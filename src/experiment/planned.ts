@@ -5,11 +5,25 @@ import { createProposals } from "../search/index.ts";
 
 /** How many trials there will be in all; null if that is open. */
 export function plannedTrials(state: RunState, experiment: Experiment): number | null {
-  const made = [...state.trials.values()].map(({ parameters }) => parameters);
+  const made = state.trials.size;
+  const more = state.finished ? 0 : moreTrials(state, experiment);
   const limit = experiment.search.limits.trials ?? Number.POSITIVE_INFINITY;
-  const more = state.finished ? 0 : createProposals(experiment, made).remaining();
-  const trials = Math.max(made.length, Math.min(made.length + more, limit));
+  const trials = Math.max(made, Math.min(made + more, limit));
   return Number.isFinite(trials) ? trials : null;
+}
+
+/** That the limit of trials kept the search from making more, in words; null if it did not. */
+export function trialLimit(state: RunState, experiment: Experiment): string | null {
+  const limit = experiment.search.limits.trials ?? Number.POSITIVE_INFINITY;
+  return state.trials.size >= limit && moreTrials(state, experiment) > 0
+    ? `search.limits.trials: ${limit} trials`
+    : null;
+}
+
+/** How many the sampler would add to those that were made. */
+function moreTrials({ trials }: RunState, experiment: Experiment): number {
+  const made = [...trials.values()].map(({ parameters }) => parameters);
+  return createProposals(experiment, made).remaining();
 }
 
 /** The numbers of replicas that trials of the experiment have. */

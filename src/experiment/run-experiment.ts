@@ -10,21 +10,20 @@ import {
   type RunFolder,
   type RunResults,
   rankedSummaries,
-  runFiles,
   type TrialState,
 } from "../run-folder/index.ts";
 import { createSearcher, earlierTrials, knownTrials, needsStudy, outcomeOf, type Searcher } from "../search/index.ts";
+import { announce } from "./announce.ts";
 import { runAttempt } from "./attempt.ts";
 import { createBoard } from "./board.ts";
 import { checkInputs } from "./check-inputs.ts";
 import { createEventQueue } from "./event-queue.ts";
-import type { RunEvent } from "./events.ts";
-import { extensionInWords } from "./extension-in-words.ts";
+import { type RunEvent, remark } from "./events.ts";
 import { runLanes } from "./lanes.ts";
 import { leaveModel } from "./leave-model.ts";
 import { createLimits, type Limits } from "./limits.ts";
 import { planPlacement, replicasAfterLoss, replicasHeld } from "./placement.ts";
-import { plannedTrials, replicasOfTrials } from "./planned.ts";
+import { replicasOfTrials, trialLimit } from "./planned.ts";
 import { createTrialSource, type TrialSource } from "./trial-source.ts";
 
 export interface RunOptions {
@@ -117,27 +116,6 @@ async function execute(
   }
 }
 
-async function announce(folder: RunFolder, experiment: Experiment, emit: Emit): Promise<void> {
-  const { metric, mode } = experiment.search;
-  const time = new Date().toISOString();
-  await emit({
-    type: "run_started",
-    time,
-    name: experiment.name,
-    runDir: folder.dir,
-    trials: plannedTrials(folder.state, experiment),
-    endedBefore: [...folder.state.trials.values()].filter(hasEnded).length,
-    continued: folder.continued,
-    metric,
-    mode,
-  });
-  if (folder.torn !== null) {
-    const text = `${runFiles.journal(folder.dir)}: dropped its last record (${folder.torn}), left over from a crash`;
-    await emit(remark(text));
-  }
-  for (const text of await extensionInWords(folder, experiment)) await emit(remark(text));
-}
-
 function resultsOf(folder: RunFolder, experiment: Experiment): Omit<RunResults, "model"> {
   const { metric, mode } = experiment.search;
   const trials = rankedSummaries(folder.state, experiment, folder.dir);
@@ -193,7 +171,7 @@ async function work(
     folder.record({
       type: "run_ended",
       state: finished ? "finished" : "interrupted",
-      limit: finished ? limits.reached() : null,
+      limit: finished ? (limits.reached() ?? trialLimit(folder.state, experiment)) : null,
     });
     await folder.commit();
   } catch (error) {
@@ -321,9 +299,4 @@ async function runTrials(
       stopGraceSeconds,
     },
   );
-}
-
-/** A word of distmis itself on the run. */
-function remark(text: string): RunEvent {
-  return { type: "log", time: new Date().toISOString(), trial: null, stream: "distmis", rank: null, text };
 }

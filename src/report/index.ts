@@ -1,5 +1,6 @@
 /** Runs for people to look at. */
 export { clusterTable } from "./cluster-table.ts";
+export { dryRunText } from "./dry-run.ts";
 export { evaluationTable } from "./evaluation-table.ts";
 export { experimentsTable } from "./experiments-table.ts";
 export { formatBytes, formatMetric, formatParameters, formatSeconds } from "./format.ts";

@@ -38,7 +38,10 @@ function draw(axes: readonly Axis[], random: (path: string) => number): Paramete
 /** @param share in [0, 1): which part of the axis lies below the value */
 function valueAt(axis: Axis, share: number): ParameterValue {
   if (axis.kind !== "categorical" && axis.log) return logarithmic(axis, share);
-  if (axis.kind === "float" && axis.step === null) return axis.low + share * (axis.high - axis.low);
+  if (axis.kind === "float" && axis.step === null) {
+    const width = axis.high - axis.low;
+    return within(axis, rounded(axis.low + share * width, width));
+  }
   return valueAtIndex(axis, Math.floor(share * axisSize(axis)));
 }
 
@@ -47,7 +50,17 @@ function logarithmic({ kind, low, high }: Extract<Axis, { log: boolean }>, share
   const margin = kind === "integer" ? 0.5 : 0;
   const [from, to] = [Math.log(low - margin), Math.log(high + margin)];
   const value = Math.exp(from + share * (to - from));
-  return Math.min(high, Math.max(low, kind === "integer" ? Math.round(value) : value));
+  return within({ low, high }, kind === "integer" ? Math.round(value) : rounded(value, value));
+}
+
+/** What a person can type again: to a millionth of `scale`. */
+function rounded(value: number, scale: number): number {
+  const digits = 6 - Math.floor(Math.log10(scale));
+  return Number(value.toFixed(Math.min(100, Math.max(0, digits))));
+}
+
+function within({ low, high }: { low: number; high: number }, value: number): number {
+  return Math.min(high, Math.max(low, value));
 }
 
 const HASH_BYTES = 6;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -118,6 +119,19 @@ describe("distmis run", () => {
     const changed = distmis(["run", file, "--set", "train.epochs=3"]);
     assert.equal((await changed.exit).code, 2);
     assert.match(changed.stderr(), /\n {2}train\.epochs: 20 before, 3 now\n$/);
+  });
+
+  it("only looks ahead with --dry-run", async () => {
+    const file = await experimentFile("report", SPACE.replace("search: { ", "search: { limits: { trials: 5 }, "));
+    const runDir = path.join(folder, "runs/looked-at");
+    const text = distmis(["run", file, "--dry-run", "--run-dir", runDir]);
+    assert.equal((await text.exit).code, 0, text.stderr());
+    assert.match(text.stdout(), /^run report: 2 trials by sampler grid; .*\n {2}0002 {2}score=0\.7 {2}1 replica\n/s);
+    const json = distmis(["run", file, "--dry-run", "--run-dir", runDir, "--json", "--gpus", "2"]);
+    assert.equal((await json.exit).code, 0, json.stderr());
+    assert.equal(JSON.parse(json.stdout()).trials.length, 2);
+    assert.equal(existsSync(runDir), false);
+    assert.equal(text.stderr() + json.stderr(), "");
   });
 
   it("exits with 1 if every trial failed, in the new folder of --fresh", async () => {

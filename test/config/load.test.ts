@@ -372,6 +372,7 @@ describe("configs/", () => {
     }
     assert.equal(sizes.get("distmis-exp-parallel.json"), 32);
     assert.equal(sizes.get("distmis-grid.yaml"), 32);
+    assert.equal(sizes.get("hippocampus-random.yaml"), Number.POSITIVE_INFINITY);
     assert.ok((sizes.get("demo.yaml") ?? 0) >= 8);
   });
 

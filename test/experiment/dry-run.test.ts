@@ -1,0 +1,164 @@
+/** Looking ahead: the trials of a search, and their time by what others have taken. */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { defineExperiment, type Experiment, type ExperimentInput } from "../../src/config/index.ts";
+import { dryRun, readRun, runExperiment } from "../../src/experiment/index.ts";
+import { dryRunText } from "../../src/report/index.ts";
+import { earlierTrials } from "../../src/search/index.ts";
+import { scriptedCluster } from "./scripted-cluster.ts";
+
+let folder = "";
+let count = 0;
+before(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "distmis-dry-run-"));
+  await writeFile(path.join(folder, "task.mjs"), "");
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+const newDir = () => path.join(folder, `run-${++count}`);
+
+type Search = NonNullable<ExperimentInput["search"]>;
+
+function experimentOf(search: Search, more: Partial<ExperimentInput> = {}): Experiment {
+  return defineExperiment({
+    name: "test",
+    trainer: { module: path.join(folder, "task.mjs"), parameters: { a: 1 } },
+    search,
+    ...more,
+  });
+}
+
+/** Runs it: each trial reports three epochs, of its `n`. */
+async function run(experiment: Experiment, runDir: string): Promise<void> {
+  const cluster = scriptedCluster({
+    slots: 4,
+    trial: ({ configJson }) => {
+      const n = JSON.parse(configJson).trainer.parameters.n;
+      return { values: [n, n + 1, n + 0.5] };
+    },
+  });
+  await runExperiment(cluster, experiment, { runDir }).results;
+}
+
+const n = (...values: number[]): Search["space"] => ({ "trainer.parameters.n": { grid: values } });
+
+describe("a dry run", () => {
+  it("lists the trials and says how to learn their time; writes nothing", async () => {
+    const experiment = defineExperiment({
+      name: "test",
+      data: { dir: folder },
+      train: { epochs: 7 },
+      search: { space: { "train.epochs": { grid: [3, 5] }, "resources.replicas": { grid: [1, 2] } } },
+    });
+    const runDir = newDir();
+    const plan = await dryRun(experiment, { runDir, gpus: 4 });
+    assert.equal(existsSync(runDir), false);
+    assert.equal(plan.total, 4);
+    assert.deepEqual(
+      plan.trials.map(({ trial, replicas, epochs, seconds }) => [trial, replicas, epochs, seconds]),
+      [
+        ["0001", 1, 3, null],
+        ["0002", 2, 3, null],
+        ["0003", 1, 5, null],
+        ["0004", 2, 5, null],
+      ],
+    );
+    assert.equal(plan.estimate.gpuHours, null);
+    assert.match(
+      plan.estimate.remarks.join(),
+      /^the time is not known: no trial with 1 or 2 replicas on this data has reported an epoch, .*--run-dir DIR/,
+    );
+    const text = dryRunText(plan, 3);
+    assert.match(text, /^run test: 4 trials by sampler grid; /);
+    assert.match(text, /\n {2}train\.epochs {8}one of 3, 5\n/);
+    assert.match(text, /\n {2}0003 {2}epochs=5 replicas=1 {2}1 replica {2}5 epochs\n {2}then 1 more\n/);
+  });
+
+  it("estimates by what trials have taken, in this run or in one that it starts from", async () => {
+    const runDir = newDir();
+    await run(experimentOf({ space: n(1, 2) }), runDir);
+    const { state } = await readRun(runDir);
+    const [first, second] = [...state.trials.values()];
+    assert.ok(first && second);
+    const pace = (first.seconds + second.seconds) / 2 / 3;
+    const cases: [Search, string, number][] = [
+      [{ space: n(1, 2, 3, 4, 5) }, runDir, 3],
+      [{ space: n(1, 2, 3, 4, 5), warm_start: { runs: [runDir] } }, newDir(), 5],
+    ];
+    for (const [search, dir, left] of cases) {
+      const plan = await dryRun(experimentOf(search), { runDir: dir, gpus: 2 });
+      assert.equal(plan.trials.length, left);
+      assert.equal(plan.estimate.paces[0]?.trials, 2);
+      const near = (value: number | null, expected: number) =>
+        assert.ok(Math.abs((value ?? 0) * 3600 - expected) < 1e-6, `${(value ?? 0) * 3600}, expected ${expected}`);
+      near(plan.estimate.gpuHours, left * 3 * pace);
+      // Two at a time.
+      near(plan.estimate.wallHours, Math.ceil(left / 2) * 3 * pace);
+      assert.equal(plan.estimate.concurrency, 2);
+      assert.match(dryRunText(plan), /\nestimate: [\de.-]+ GPU hours, [\d.]+ s with 2 trials at once$/);
+    }
+    const plan = await dryRun(experimentOf({ space: n(1, 2) }), { runDir, gpus: 2 });
+    assert.match(dryRunText(plan), /2 trials by sampler grid, 2 ended before; .*\ntrials:\n {2}none\n/s);
+  });
+
+  it("knows what it can't know", async () => {
+    const runDir = newDir();
+    await run(experimentOf({ space: n(1, 2) }), runDir);
+    const search: Search = {
+      sampler: "random",
+      limits: { target: 3 },
+      space: { "trainer.parameters.n": { uniform: [0, 9] } },
+    };
+    const open = await dryRun(experimentOf({ ...search, warm_start: { runs: [runDir] } }), { runDir: newDir() });
+    assert.equal(open.total, null);
+    assert.deepEqual(open.estimate.remarks, ["the number of trials is open; search.limits.trials bounds it"]);
+    const limits = { trials: 3, gpu_hours: 1e-9 };
+    const noGpus = await dryRun(experimentOf({ ...search, limits, warm_start: { runs: [runDir] } }), {
+      runDir: newDir(),
+    });
+    assert.deepEqual(noGpus.estimate.remarks, [
+      "the wall time depends on the cluster; --gpus N reckons with N GPUs",
+      "it ends after 1e-9 GPU hours",
+    ]);
+    const few = await dryRun(experimentOf({ ...search, limits, warm_start: { runs: [runDir] } }), {
+      runDir: newDir(),
+      gpus: 0,
+    });
+    assert.equal(few.estimate.remarks[0], "the largest trials do not fit such a cluster");
+  });
+});
+
+describe("a warm start", () => {
+  it("takes the ended trials of a run that lie in the space, with the values that they had", async () => {
+    const runDir = newDir();
+    await run(experimentOf({ space: n(1, 2, 30) }), runDir);
+    const search: Search = {
+      sampler: "random",
+      limits: { trials: 1 },
+      warm_start: { runs: [runDir] },
+      space: { "trainer.parameters.n": { integer: [0, 9] }, "trainer.parameters.a": { choice: [0, 1] } },
+    };
+    const { trials, remarks } = await earlierTrials(experimentOf(search));
+    assert.deepEqual(
+      trials,
+      [1, 2].map((value) => ({
+        id: `000${value}`,
+        parameters: { "trainer.parameters.n": value, "trainer.parameters.a": 1 },
+        reports: [value, value + 1, value + 0.5].map((each, index) => ({ epoch: index + 1, value: each })),
+        outcome: { state: "completed", value: value + 1 },
+      })),
+    );
+    assert.deepEqual(remarks, [`warm start: 2 of 3 ended trials of ${runDir} lie in this search space`]);
+    await assert.rejects(earlierTrials(experimentOf({ ...search, mode: "min" })), {
+      code: "CONFIG_INVALID",
+      message: `search.warm_start.runs: ${runDir} ranks its trials by val_dice (max), expected val_dice (min) as this search`,
+    });
+    await assert.rejects(earlierTrials(experimentOf({ ...search, warm_start: { runs: [newDir()] } })), {
+      code: "FILE_UNUSABLE",
+    });
+  });
+});
