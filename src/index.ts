@@ -119,4 +119,5 @@ export {
   resultsTable,
   type TableOptions,
 } from "./report/index.ts";
+export { exportStudy } from "./search/index.ts";
 export { type ExperimentServer, type ServeOptions, serve } from "./server/index.ts";

@@ -1,7 +1,6 @@
 """How gangs end, in words."""
 
 import asyncio
-import re
 import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,15 +11,12 @@ from ray.exceptions import OutOfMemoryError, RayError
 
 from distmis_shim.cluster_view import NodeView, answers
 from distmis_shim.contract import pb
+from distmis_shim.words import one_line
 
 # An actor's death is known before its node's.
 _NODE_SECONDS = 2.0
 _SILENT_TIMES = 2
 _NODE_POLL_SECONDS = 0.2
-
-
-def one_line(text: str, limit: int = 600) -> str:
-    return re.sub(r"\s+", " ", text).strip()[:limit]
 
 
 def ended(cause: int, message: str) -> pb.GangEnded:

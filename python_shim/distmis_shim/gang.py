@@ -17,6 +17,7 @@ from distmis_shim.cluster_view import NodeView, holds_bundles
 from distmis_shim.contract import pb
 from distmis_shim.demand import InvalidRequest, check_start
 from distmis_shim.replica import Replica
+from distmis_shim.words import one_line
 from distmis_shim.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -217,7 +218,7 @@ class Gang:
         name = next((node.name for node in await self._look() if node.node_id == node_id), node_id)
         return pb.GangEnded(
             cause=pb.GANG_END_CAUSE_START_FAILED,
-            message=ended.one_line(f"the trainer of rank {rank} could not be started on {name}: {problem}"),
+            message=one_line(f"the trainer of rank {rank} could not be started on {name}: {problem}"),
             rank=rank,
             node_id=node_id,
         )

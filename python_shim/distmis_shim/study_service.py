@@ -9,7 +9,7 @@ import grpc
 from distmis_shim.contract import study_grpc
 from distmis_shim.contract import study_pb as pb
 from distmis_shim.demand import InvalidRequest
-from distmis_shim.ended import one_line
+from distmis_shim.words import one_line
 
 log = logging.getLogger(__name__)
 

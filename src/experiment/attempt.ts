@@ -51,7 +51,9 @@ export async function runAttempt(
             const { time } = folder.record({ type: "epoch", ...body });
             await emit({ type: "epoch", time, ...body });
             const value = report.metrics[experiment.search.metric];
-            if (!pruned && value !== undefined && (await context.report(trial, report.epoch, value)) === "prune") {
+            // Also what comes after the decision, so that the searcher has heard what the journal tells it later.
+            const answer = value === undefined ? "continue" : await context.report(trial, report.epoch, value);
+            if (answer === "prune" && !pruned) {
               pruned = true;
               session.stopTrial("pruned");
             }
@@ -74,7 +76,7 @@ export async function runAttempt(
   }
   return end.type === "ended"
     ? judgeEnded(context, trial, attempt, end.ended, end.rank, pruned)
-    : judgeLost(context, trial, attempt, end.ended);
+    : judgeLost(context, trial, attempt, end.ended, pruned);
 }
 
 function epochBody(report: Report, trial: string, attempt: number) {

@@ -75,12 +75,15 @@ export async function judgeLost(
   trial: TrialState,
   attempt: number,
   ended: GangEnded,
+  pruned: boolean,
 ): Promise<Verdict> {
   if (context.stopping()) return interrupt(context, trial, attempt, context.stoppedBy());
   if (ended.cause === GangEndCause.GANG_END_CAUSE_SHUTDOWN) {
     await interrupt(context, trial, attempt, { cause: "interrupted", error: ended.message });
     return "cluster_lost";
   }
+  // It was to end anyway.
+  if (pruned) return conclude(context, trial, attempt, "pruned", {}, null);
   const error = withLog(context, trial, ended.message, ended.rank ?? 0);
   return RETRIED.has(ended.cause)
     ? retryOrFail(context, trial, attempt, error)

@@ -24,6 +24,7 @@ export function createLiveView(stream: ReportStream): Reporter {
   let mode: "max" | "min" = "max";
   let total: number | null = null;
   let done = 0;
+  let pruned = 0;
   let failed = 0;
   let best: { trial: string; value: number } | null = null;
   let drawn = 0;
@@ -38,9 +39,10 @@ export function createLiveView(stream: ReportStream): Reporter {
 
   const summary = (): string => {
     const trials = `${done}${total === null ? "" : `/${total}`} trials ended, ${running.size} running`;
+    const early = pruned === 0 ? "" : `, ${pruned} pruned`;
     const failures = failed === 0 ? "" : `, ${failed} failed`;
     const top = best === null ? "" : `, best ${metric} ${formatMetric(best.value)} (${best.trial})`;
-    return `${name}: ${trials}${failures}${top}, ${formatSeconds((Date.now() - begin) / 1000)}`;
+    return `${name}: ${trials}${early}${failures}${top}, ${formatSeconds((Date.now() - begin) / 1000)}`;
   };
 
   const draw = (): void => {
@@ -96,6 +98,7 @@ export function createLiveView(stream: ReportStream): Reporter {
         // Again where a server was lost and found: it tells everything anew.
         ({ name, metric, mode, trials: total, endedBefore: done } = event);
         running.clear();
+        pruned = 0;
         failed = 0;
         break;
       case "trial_started": {
@@ -117,6 +120,7 @@ export function createLiveView(stream: ReportStream): Reporter {
       case "trial_ended":
         running.delete(event.trial);
         if (event.state !== "interrupted") done++;
+        if (event.state === "pruned") pruned++;
         if (event.state === "failed") failed++;
         if (event.best !== null && isBetter(event.best.value)) best = { trial: event.trial, value: event.best.value };
         break;

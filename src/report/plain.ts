@@ -35,11 +35,11 @@ export function plainLine(event: RunEvent): string | null {
     case "log":
       return event.stream === "distmis" ? printable(event.text) : null;
     case "run_ended": {
+      const pruned = event.pruned === 0 ? "" : `, ${event.pruned} pruned`;
       const failed = event.failed === 0 ? "" : `, ${event.failed} failed`;
+      const trials = `${event.completed} completed${pruned}${failed}`;
       const limit = event.limit === null ? "" : `; ${event.limit}`;
-      return printable(
-        `run ${event.state} after ${formatSeconds(event.seconds)}: ${event.completed} completed${failed}${limit}`,
-      );
+      return printable(`run ${event.state} after ${formatSeconds(event.seconds)}: ${trials}${limit}`);
     }
   }
 }

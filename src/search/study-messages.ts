@@ -95,10 +95,11 @@ export function finishOf({ state, value }: TrialOutcome): TrialFinish {
   return { outcome: OUTCOMES[state], ...(value === null ? {} : { value }) };
 }
 
-/** What the trials of this run have told a study, in the order of then; null for a trial: the space does not hold it. */
+/** What the trials of a run have told a study. */
 export interface KnownEvents {
+  /** In the order of then; their times are those of the known trials. */
   events: StudyEvent[];
-  /** Ids of trials that the study does not know. */
+  /** Ids of trials that the study does not know, as the space does not hold them. */
   unknown: Set<string>;
 }
 
@@ -129,7 +130,7 @@ export function knownEvents(experiment: Experiment, known: readonly KnownTrial[]
         : [{ at: trial.endedAt, event: { $case: "tell" as const, value: { trial: id, finish: finishOf(outcome) } } }]),
     ];
   });
-  const events = all.toSorted((a, b) => a.at - b.at).map(({ event }) => ({ event, time: 0 }));
+  const events = all.toSorted((a, b) => a.at - b.at).map(({ event, at: time }) => ({ event, time }));
   return { events, unknown };
 }
 
