@@ -9,6 +9,7 @@ export interface RunArguments extends ServerArguments {
   fresh: boolean | undefined;
   extend: boolean | undefined;
   "retry-failed": boolean | undefined;
+  "disk-check": boolean;
   "ray-address": string | undefined;
   gpus: number | undefined;
   cpus: number | undefined;
@@ -51,6 +52,11 @@ export function withRunOptions<T>(yargs: Argv<T>): Argv<T & RunArguments> {
       type: "boolean",
       conflicts: "fresh",
       describe: "Run the failed trials of a run again",
+    })
+    .option("disk-check", {
+      type: "boolean",
+      default: true,
+      describe: "Refuse a run whose checkpoints will not find room on the disk; --no-disk-check starts it all the same",
     })
     .option("ray-address", {
       type: "string",

@@ -17,6 +17,7 @@ import { createSearcher, earlierTrials, knownTrials, needsStudy, outcomeOf, type
 import { runAttempt } from "./attempt.ts";
 import { createBoard } from "./board.ts";
 import { checkInputs } from "./check-inputs.ts";
+import { checkDiskNeed } from "./disk-need.ts";
 import { createEventQueue } from "./event-queue.ts";
 import type { RunEvent } from "./events.ts";
 import { extensionInWords } from "./extension-in-words.ts";
@@ -38,6 +39,8 @@ export interface RunOptions {
   extend?: boolean;
   /** Runs the failed trials of a run again. */
   retryFailed?: boolean;
+  /** Refuse a run whose checkpoints will not find room on the disk; default true. */
+  diskCheck?: boolean;
   /** Seconds that trials have to end after `signal`, or after one of their replicas failed, before they are killed; default 10. */
   stopGraceSeconds?: number;
   /** Waits for the first trial's place without an end, where other runs are known to share the cluster. */
@@ -161,6 +164,8 @@ async function work(
   emit: Emit,
 ): Promise<void> {
   await checkInputs(experiment);
+  const diskNeed = await checkDiskNeed(folder, experiment, options.diskCheck ?? true);
+  if (diskNeed !== null) await emit(remark(diskNeed));
   const never = new AbortController().signal;
   const stop = AbortSignal.any([options.signal ?? never, folder.lockLost]);
   const kill = AbortSignal.any([options.killSignal ?? never, folder.lockLost]);
