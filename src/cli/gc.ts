@@ -42,7 +42,9 @@ export const gcCommand: CommandModule<object, Arguments> = {
     }
     const { files, freedBytes, keptBytes, trials } = collected;
     for (const { file, bytes } of files)
-      console.log(`${dryRun ? "would remove" : "removed"} ${file} (${formatBytes(bytes)})`);
+      console.log(
+        `${dryRun ? "would remove" : "removed"} ${file} (${bytes === 0 ? "a further name" : formatBytes(bytes)})`,
+      );
     const of = trials.length === 0 ? "" : ` of ${trials.length} ${trials.length === 1 ? "trial" : "trials"}`;
     const what = `${files.length} ${files.length === 1 ? "file" : "files"}${of}`;
     console.log(

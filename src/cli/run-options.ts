@@ -10,6 +10,7 @@ export interface RunArguments extends ServerArguments {
   "dry-run": boolean | undefined;
   extend: boolean | undefined;
   "retry-failed": boolean | undefined;
+  "disk-check": boolean;
   "ray-address": string | undefined;
   gpus: number | undefined;
   cpus: number | undefined;
@@ -57,6 +58,11 @@ export function withRunOptions<T>(yargs: Argv<T>): Argv<T & RunArguments> {
       type: "boolean",
       conflicts: "server",
       describe: "Only list the trials and estimate their time: no cluster, no run folder; --gpus N reckons with N GPUs",
+    })
+    .option("disk-check", {
+      type: "boolean",
+      default: true,
+      describe: "Refuse a run whose checkpoints will not find room on the disk; --no-disk-check starts it all the same",
     })
     .option("ray-address", {
       type: "string",

@@ -46,6 +46,7 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
         runDir,
         extend: args.extend === true,
         retryFailed: args["retry-failed"] === true,
+        diskCheck: args["disk-check"],
         signal: signals.stop,
         killSignal: signals.kill,
       },

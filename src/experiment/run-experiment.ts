@@ -17,6 +17,7 @@ import { announce } from "./announce.ts";
 import { runAttempt } from "./attempt.ts";
 import { createBoard } from "./board.ts";
 import { checkInputs } from "./check-inputs.ts";
+import { checkDiskNeed } from "./disk-need.ts";
 import { createEventQueue } from "./event-queue.ts";
 import { type RunEvent, remark } from "./events.ts";
 import { runLanes } from "./lanes.ts";
@@ -37,6 +38,8 @@ export interface RunOptions {
   extend?: boolean;
   /** Runs the failed trials of a run again. */
   retryFailed?: boolean;
+  /** Refuse a run whose checkpoints will not find room on the disk; default true. */
+  diskCheck?: boolean;
   /** Seconds that trials have to end after `signal`, or after one of their replicas failed, before they are killed; default 10. */
   stopGraceSeconds?: number;
   /** Waits for the first trial's place without an end, where other runs are known to share the cluster. */
@@ -139,6 +142,8 @@ async function work(
   emit: Emit,
 ): Promise<void> {
   await checkInputs(experiment);
+  const diskNeed = await checkDiskNeed(folder, experiment, options.diskCheck ?? true);
+  if (diskNeed !== null) await emit(remark(diskNeed));
   const never = new AbortController().signal;
   const stop = AbortSignal.any([options.signal ?? never, folder.lockLost]);
   const kill = AbortSignal.any([options.killSignal ?? never, folder.lockLost]);

@@ -7,6 +7,7 @@ export {
   weightTensors,
   writeCheckpoint,
 } from "./checkpoint.ts";
+export { checkpointBytes } from "./checkpoint-bytes.ts";
 export { type Loss, lossOf } from "./loss.ts";
 export {
   type EpochValue,

@@ -166,13 +166,11 @@ export async function openJournal(file: string, contents: JournalContents): Prom
         for (const { reject } of toTell) reject(failure);
       }
     }
+    // Here and not when the promise is settled: who waits for a commit may append before that is known.
+    pump = null;
   };
   const kick = (): void => {
-    pump ??= Promise.resolve()
-      .then(write)
-      .finally(() => {
-        pump = null;
-      });
+    pump ??= Promise.resolve().then(write);
   };
 
   return {

@@ -117,9 +117,13 @@ async function usable<T>(dir: string, action: () => Promise<T>): Promise<T> {
     if (error instanceof DistmisError) throw error;
     const failed = unwritable(dir, error);
     if (failed.code === "DISK_FULL") throw failed;
-    throw new DistmisError("FILE_UNUSABLE", `${dir}: can't be used as a run folder: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw new DistmisError(
+      "FILE_UNUSABLE",
+      `${dir}: can't be used as a run folder: ${messageOf(error)}; name another with --run-dir`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

@@ -5,6 +5,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { modelSchema, trainSchema } from "../../src/config/schema.ts";
 import {
+  checkpointBytes,
   initialState,
   parameterCount,
   readCheckpoint,
@@ -68,6 +69,8 @@ for (const [train, names] of [
     await writeCheckpoint(file, network, values, facts);
     const read = await readCheckpoint(file, () => network);
     assert.deepEqual(read.facts, facts);
+    const reckoned = checkpointBytes(model, facts.train, 1, 1) - fs.statSync(file).size;
+    assert.ok(reckoned >= 0 && reckoned < 16 * 1024, `${reckoned} bytes more than there are`);
     assert.deepEqual(read.stored, values);
     assert.deepEqual(Object.keys(read.stored.slots).sort(), names);
     const again = stateTensors(tf, read.stored, facts.train);

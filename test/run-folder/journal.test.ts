@@ -105,6 +105,20 @@ describe("journal", () => {
     await assert.rejects(read(file), /:2: expected record 2, found 3, and valid records follow/);
   });
 
+  it("writes what is appended as soon as a commit is done", async () => {
+    const journal = await openJournal(path.join(folder, "in-turn.jsonl"), { validBytes: 0, lastSeq: 0, torn: null });
+    // At every distance, in microtasks, from the end of the commit before.
+    for (let distance = 0; distance < 12; distance++) {
+      journal.append({ type: "run_ended", state: "finished" });
+      await journal.commit();
+      for (let tick = 0; tick < distance; tick++) await null;
+      journal.append({ type: "run_ended", state: "finished" });
+      await journal.commit();
+    }
+    await journal.close();
+    assert.equal((await read(path.join(folder, "in-turn.jsonl"))).records.length, 24);
+  });
+
   it("shares an fsync between commits and fails them all when the disk does", async () => {
     const full = await openJournal("/dev/full", { validBytes: 0, lastSeq: 0, torn: null }).catch(() => null);
     if (full === null) return;
