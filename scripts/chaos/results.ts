@@ -48,6 +48,8 @@ export function differences(undisturbed: string, disturbed: string): string[] {
     if (wanted?.names !== is?.names || wanted?.bytes.equals(is?.bytes ?? Buffer.alloc(0)) !== true)
       found.push(`${name}: other weights`);
   }
+  for (const name of fs.readdirSync(disturbed, { recursive: true, encoding: "utf8" }))
+    if (/\.tmp(\.old)?$/.test(name)) found.push(`${name}: left over`);
   const models = [undisturbed, disturbed].map((runDir) => fs.readdirSync(path.join(runDir, "model")).sort().join(" "));
   if (models[0] !== models[1]) found.push(`model folder: expected ${models[0]}, found ${models[1]}`);
   return found;

@@ -1,9 +1,8 @@
 /** Following a run on a server: `attach`, and `run` with `--server`. */
-import { exitCode } from "../errors/index.ts";
 import type { RemoteServer } from "../index.ts";
 import { type ServerArguments, serverWords } from "./server-options.ts";
 import { finish, show } from "./show-run.ts";
-import { listenForStop } from "./signals.ts";
+import { listenForStop, stoppedExitCode } from "./signals.ts";
 
 /**
  * Shows a run on a server as a run of this machine, and sets the exit code. Ctrl-C leaves it; it goes on.
@@ -34,7 +33,7 @@ export async function followToEnd(
     finish(await show(remote, json, trialOutput), json);
   } catch (error) {
     if (!signals.stop.aborted) throw error;
-    process.exitCode = exitCode(error);
+    process.exitCode = stoppedExitCode();
   } finally {
     signals.release();
   }

@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import { stringify } from "yaml";
 import type { Experiment } from "../config/index.ts";
 import { DistmisError, hasErrno, messageOf, unwritable } from "../errors/index.ts";
-import { replaceFile } from "../files/index.ts";
+import { removeTemporary, replaceFile } from "../files/index.ts";
 import { takeLock } from "../lock/index.ts";
 import { makeFolder } from "../paths/index.ts";
 import { type Extension, type OpenOptions, planExtension } from "./extend.ts";
@@ -47,6 +47,7 @@ export async function openRun(dir: string, experiment: Experiment, options: Open
   try {
     const { state, reduce, ...contents } = await readState(dir);
     if (state.experiment === null) refuseNothing(dir, options);
+    await removeTemporary(dir);
     const extension = planExtension(dir, state, experiment, options);
     const folder: RunFolder = {
       dir,
@@ -69,6 +70,8 @@ export async function openRun(dir: string, experiment: Experiment, options: Open
     };
     if (!state.finished || extension !== null) {
       journal = await usable(dir, () => openJournal(runFiles.journal(dir), contents));
+      for (const { id, state: how } of state.trials.values())
+        if (how === "running") await removeTemporary(runFiles.trial(dir, id));
       await begin(folder, experiment);
     }
     return folder;

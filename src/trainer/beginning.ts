@@ -1,6 +1,7 @@
 /** Where a trial begins: at its newest checkpoint that can be read, else at its seed. */
 import path from "node:path";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
+import { removeTemporary } from "../files/index.ts";
 import { initialState, type Network, readCheckpoint, stateTensors } from "../model/index.ts";
 import { checkpointFiles } from "../run-folder/index.ts";
 import type { TensorFlow } from "../tensorflow/index.ts";
@@ -20,6 +21,7 @@ function fromSeed(runtime: TensorFlow, network: Network, { config }: TrialContex
 export async function beginningOf(trial: TrialContext, runtime: TensorFlow, network: Network): Promise<Progress> {
   if (trial.rank > 0) return fromSeed(runtime, network, trial);
   const { train, model } = trial.config;
+  await removeTemporary(path.join(trial.dir, checkpointFiles.dir));
   let damaged = false;
   for (const name of [checkpointFiles.last, checkpointFiles.previous, checkpointFiles.best]) {
     const file = path.join(trial.dir, name);
