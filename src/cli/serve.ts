@@ -105,7 +105,8 @@ export const serveCommand: CommandModule<object, Arguments> = {
           `token: ${server.token.file}${server.token.made ? " (new)" : ""}; clients need a copy of it, mode 0600`,
         );
       if (certificateFile !== undefined) console.log(`certificate: ${certificateFile}; clients need a copy of it`);
-      if (server.waiting > 0) console.log(`${server.waiting} experiments of before go on`);
+      if (server.waiting > 0)
+        console.log(`${server.waiting} ${server.waiting === 1 ? "experiment" : "experiments"} of before go on`);
       console.log(`hand one in: distmis run EXPERIMENT --server ${where}${tls}`);
       console.log(`see them:    distmis status --server ${where}${tls}`);
       await stopped(signals.stop);

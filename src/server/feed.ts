@@ -139,7 +139,7 @@ export function createFeed(maxBacklog: number): RunFeed {
         self.endsTold = ends.length;
         yield* batch;
         if (self.backlog.length > 0 || self.behind) continue;
-        if (over) return;
+        if (over || signal.aborted) return;
         self.wake = deferred();
         await self.wake.promise;
       }

@@ -75,6 +75,10 @@ export async function checkFolder(
       `${dir}: expected a run folder or none, found ${found} and no journal.jsonl; take another name with --fresh`,
     );
   }
+  if (options.extend || options.retryFailed) {
+    const option = options.extend ? "--extend" : "--retry-failed";
+    throw new DistmisError("RUN_REFUSED", `${dir}: holds no run that ${option} could continue; start it without`);
+  }
   return "new";
 }
 
