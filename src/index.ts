@@ -12,6 +12,16 @@
  * }
  * ```
  */
+export {
+  analyseRun,
+  type Comparison,
+  compareRuns,
+  type Importance,
+  importanceOf,
+  type Marginal,
+  type MarginalValue,
+  type RunAnalysis,
+} from "./analysis/index.ts";
 export { type Cluster, type ConnectOptions, connect } from "./cluster/index.ts";
 export {
   defineExperiment,
@@ -90,7 +100,9 @@ export {
   writeTfrecords,
 } from "./prepare/index.ts";
 export {
+  analysisText,
   clusterTable,
+  comparisonText,
   createReporter,
   evaluationTable,
   formatBytes,
@@ -102,3 +114,5 @@ export {
   resultsTable,
   type TableOptions,
 } from "./report/index.ts";
+export { runsToCsv } from "./run-folder/index.ts";
+export { exportStudy } from "./search/index.ts";

@@ -16,6 +16,7 @@ import { inspectCommand } from "./inspect.ts";
 import { logsCommand } from "./logs.ts";
 import { phantomCommand } from "./phantom.ts";
 import { predictCommand } from "./predict.ts";
+import { resultsCommand } from "./results.ts";
 import { runCommand } from "./run.ts";
 import { isReaderGone } from "./signals.ts";
 import { tfrecordCommand } from "./tfrecord.ts";
@@ -51,6 +52,7 @@ try {
     .command(runCommand)
     .command(logsCommand)
     .command(gcCommand)
+    .command(resultsCommand)
     .command(predictCommand)
     .command(evaluateCommand)
     .command(inspectCommand)

@@ -4,6 +4,7 @@ import type { Cluster } from "../cluster/index.ts";
 import { type Experiment, trialConfig } from "../config/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import {
+  bestOf,
   createResultsWriter,
   hasEnded,
   openRun,
@@ -139,7 +140,6 @@ async function announce(folder: RunFolder, experiment: Experiment, emit: Emit): 
 function resultsOf(folder: RunFolder, experiment: Experiment): Omit<RunResults, "model"> {
   const { metric, mode } = experiment.search;
   const trials = rankedSummaries(folder.state, experiment, folder.dir);
-  const [first] = trials;
   return {
     state: folder.state.finished ? "finished" : "interrupted",
     limit: folder.state.limit,
@@ -147,7 +147,7 @@ function resultsOf(folder: RunFolder, experiment: Experiment): Omit<RunResults, 
     metric,
     mode,
     trials,
-    best: first !== undefined && first.best !== null ? first : null,
+    best: bestOf(trials),
   };
 }
 
