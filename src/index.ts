@@ -13,6 +13,16 @@
  * ```
  */
 export { type Certificate, type CertificateOptions, defaultTokenFile, makeCertificate } from "./access/index.ts";
+export {
+  analyseRun,
+  type Comparison,
+  compareRuns,
+  type Importance,
+  importanceOf,
+  type Marginal,
+  type MarginalValue,
+  type RunAnalysis,
+} from "./analysis/index.ts";
 export { type Cluster, type ConnectOptions, connect } from "./cluster/index.ts";
 export {
   defineExperiment,
@@ -105,7 +115,9 @@ export {
   type Submitting,
 } from "./remote/index.ts";
 export {
+  analysisText,
   clusterTable,
+  comparisonText,
   createReporter,
   dryRunText,
   evaluationTable,
@@ -119,5 +131,6 @@ export {
   resultsTable,
   type TableOptions,
 } from "./report/index.ts";
+export { runsToCsv } from "./run-folder/index.ts";
 export { exportStudy } from "./search/index.ts";
 export { type ExperimentServer, type ServeOptions, serve } from "./server/index.ts";

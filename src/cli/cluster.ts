@@ -132,7 +132,7 @@ export const clusterCommand: CommandModule = {
   handler: () => {},
 };
 
-function specOf({ alive: _, processes: __, ...node }: NodeStatus): LocalNode {
+function specOf({ alive: _, ...node }: NodeStatus): LocalNode {
   return node;
 }
 

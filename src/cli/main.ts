@@ -19,6 +19,7 @@ import { inspectCommand } from "./inspect.ts";
 import { logsCommand } from "./logs.ts";
 import { phantomCommand } from "./phantom.ts";
 import { predictCommand } from "./predict.ts";
+import { resultsCommand } from "./results.ts";
 import { runCommand } from "./run.ts";
 import { serveCommand } from "./serve.ts";
 import { isReaderGone } from "./signals.ts";
@@ -61,6 +62,7 @@ try {
     .command(attachCommand)
     .command(cancelCommand)
     .command(certificateCommand)
+    .command(resultsCommand)
     .command(predictCommand)
     .command(evaluateCommand)
     .command(inspectCommand)

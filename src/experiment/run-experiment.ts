@@ -4,6 +4,7 @@ import type { Cluster } from "../cluster/index.ts";
 import { type Experiment, trialConfig } from "../config/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import {
+  bestOf,
   createResultsWriter,
   hasEnded,
   openRun,
@@ -122,7 +123,6 @@ async function execute(
 function resultsOf(folder: RunFolder, experiment: Experiment): Omit<RunResults, "model"> {
   const { metric, mode } = experiment.search;
   const trials = rankedSummaries(folder.state, experiment, folder.dir);
-  const [first] = trials;
   return {
     state: folder.state.finished ? "finished" : "interrupted",
     limit: folder.state.limit,
@@ -130,7 +130,7 @@ function resultsOf(folder: RunFolder, experiment: Experiment): Omit<RunResults, 
     metric,
     mode,
     trials,
-    best: first !== undefined && first.best !== null ? first : null,
+    best: bestOf(trials),
   };
 }
 

@@ -14,7 +14,6 @@ export const NODE_LABEL = "distmis-node";
 export interface NodeStatus extends NodeState {
   /** Whether it serves. */
   alive: boolean;
-  processes: FoundProcess[];
 }
 
 export interface LocalCluster {
@@ -28,6 +27,8 @@ export interface LocalCluster {
   readonly environment: Record<string, string>;
   /** By their numbers; the first one is the head, without which there is no cluster. */
   readonly nodes: NodeStatus[];
+  /** The processes of a node that live now, those of Ray and all that Ray has started there. */
+  processes(node: number): FoundProcess[];
 }
 
 /** Where the local cluster of this user is: DISTMIS_CLUSTER_DIR, or a folder below /tmp, which no other machine sees. */
@@ -56,8 +57,9 @@ export function lookAt(dir: string, { address, since, nodes, mark }: ClusterStat
       // Without its raylet a node is none; the head also needs the GCS, and an address, which a killed start has not kept.
       const needed = number === 0 ? ["/raylet/raylet ", "/gcs/gcs_server "] : ["/raylet/raylet "];
       const runs = needed.every((name) => processes.some(({ command }) => `${command} `.includes(name)));
-      return { ...node, alive: runs && address !== "", processes };
+      return { ...node, alive: runs && address !== "" };
     }),
+    processes: (node) => processesOf(mark, node),
   };
 }
 

@@ -6,10 +6,12 @@ export { openRun, type RunFolder } from "./open-run.ts";
 export { type RunReading, readRun } from "./read-run.ts";
 export type { JournalRecord, RecordBody } from "./record.ts";
 export {
+  bestOf,
   createResultsWriter,
   type ResultsWriter,
   type RunResults,
   rankedSummaries,
+  runsToCsv,
   type TrialSummary,
 } from "./results.ts";
 export { bestEpoch, emptyState, hasEnded, type RunState, type TrialState } from "./state.ts";

@@ -67,6 +67,11 @@ export function rankedSummaries(state: RunState, experiment: Experiment, runDir:
   return summaries.toSorted((a, b) => compare(a, b, mode));
 }
 
+/** The best of ranked trials; null if none has a value. */
+export function bestOf([first]: readonly TrialSummary[]): TrialSummary | null {
+  return first === undefined || first.best === null ? null : first;
+}
+
 function compare(a: TrialSummary, b: TrialSummary, mode: "max" | "min"): number {
   const byId = a.trial.length - b.trial.length || (a.trial < b.trial ? -1 : 1);
   if (a.best === null || b.best === null) return Number(a.best === null) - Number(b.best === null) || byId;
@@ -76,24 +81,38 @@ function compare(a: TrialSummary, b: TrialSummary, mode: "max" | "min"): number 
 
 /** results.csv: a column for each parameter and metric, empty where a trial has none. */
 export function toCsv(trials: readonly TrialSummary[], metric: string): string {
+  return runsToCsv([{ run: null, trials, metric }]);
+}
+
+/** The trials of several runs as one such table, with a first column for the run where it has a name. */
+export function runsToCsv(
+  runs: readonly { run: string | null; trials: readonly TrialSummary[]; metric: string }[],
+): string {
+  const trials = runs.flatMap((run) => run.trials);
   const parameters = union(trials.map((trial) => trial.parameters));
   const metrics = union(trials.map((trial) => trial.metrics));
-  const header = ["trial", "state", ...parameters, "epochs", `best_${metric}`, "best_epoch"];
-  header.push(...metrics.map((name) => `last_${name}`), "seconds", "node", "gpus", "attempts", "error");
-  const rows = trials.map((trial) => [
-    trial.trial,
-    trial.state,
-    ...parameters.map((name) => cell(trial.parameters[name])),
-    cell(trial.epoch),
-    cell(trial.best?.value),
-    cell(trial.best?.epoch),
-    ...metrics.map((name) => cell(trial.metrics[name])),
-    trial.seconds.toFixed(3),
-    trial.nodes.join(" "),
-    trial.gpus.join(" "),
-    cell(trial.attempts),
-    trial.error ?? "",
-  ]);
+  const ranking = [...new Set(runs.map(({ metric }) => metric))];
+  const named = runs.some(({ run }) => run !== null);
+  const header = [...(named ? ["run"] : []), "trial", "state", ...parameters, "epochs"];
+  header.push(...ranking.map((metric) => `best_${metric}`), "best_epoch", ...metrics.map((name) => `last_${name}`));
+  header.push("seconds", "node", "gpus", "attempts", "error");
+  const rows = runs.flatMap(({ run, metric, trials }) =>
+    trials.map((trial) => [
+      ...(named ? [run ?? ""] : []),
+      trial.trial,
+      trial.state,
+      ...parameters.map((name) => cell(trial.parameters[name])),
+      cell(trial.epoch),
+      ...ranking.map((name) => (name === metric ? cell(trial.best?.value) : "")),
+      cell(trial.best?.epoch),
+      ...metrics.map((name) => cell(trial.metrics[name])),
+      trial.seconds.toFixed(3),
+      trial.nodes.join(" "),
+      trial.gpus.join(" "),
+      cell(trial.attempts),
+      trial.error ?? "",
+    ]),
+  );
   return stringify([header, ...rows]);
 }
 

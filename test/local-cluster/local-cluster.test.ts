@@ -35,7 +35,7 @@ const NODE = { cpus: 1, gpus: 2 };
 
 /** Kills the processes of a node that run a program of this name, and waits until the node is taken for dead. */
 async function kill(cluster: LocalCluster, node: number, program: string): Promise<void> {
-  const victims = cluster.nodes[node]?.processes.filter(({ command }) => command.includes(program)) ?? [];
+  const victims = cluster.processes(node).filter(({ command }) => command.includes(program));
   assert.ok(victims.length > 0);
   for (const { pid } of victims) process.kill(pid, "SIGKILL");
   await until("the death of the node", async () => (await findLocalCluster())?.nodes[node]?.alive === false);
@@ -78,7 +78,7 @@ describe("a local cluster", { timeout: 240_000 }, () => {
     await kill(larger, 1, "/raylet/raylet ");
     assert.deepEqual((await distmis("cluster", "start")).code, 0);
     const repaired = await startLocalCluster({
-      nodes: larger.nodes.map(({ alive: _, processes: __, ...node }) => node),
+      nodes: larger.nodes.map(({ alive: _, ...node }) => node),
     });
     assert.deepEqual([repaired.started, repaired.nodes.map(({ alive }) => alive)], [[], [true, true]]);
 

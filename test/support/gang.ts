@@ -1,28 +1,10 @@
 /** Several processes at once that form one TensorFlow cluster on this machine, for tests and the benchmark of the all-reduce. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import net from "node:net";
 import { text } from "node:stream/consumers";
+import { freePort } from "../../src/local-cluster/ray-node.ts";
 
-// Below the ports that the system gives away itself (/proc/sys/net/ipv4/ip_local_port_range), so that none is taken meanwhile.
-const [FIRST_PORT, LAST_PORT] = [20_000, 32_000];
-
-/** A port that nobody listens on. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
-    const server = net.createServer();
-    try {
-      // On all interfaces, as TensorFlow's server.
-      await once(server.listen(port), "listening");
-      server.close();
-      await once(server, "close");
-      return port;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-    }
-  }
-}
+export { freePort };
 
 export interface Ended {
   stdout: string;

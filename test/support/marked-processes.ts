@@ -1,22 +1,12 @@
 /** Finds processes by an environment variable that all children inherit, so that others on this machine do not count. */
 import { randomUUID } from "node:crypto";
-import fs from "node:fs";
+import { processesWith } from "../../src/processes/index.ts";
 
 const NAME = "DISTMIS_TEST_MARK";
 
-/** Ids and command lines of the living processes (no zombies) whose environment holds `mark`, without this one. */
+/** Ids and command lines of the living processes with this mark, "NAME=value" or the value alone, without this one. */
 export function markedProcesses(mark: string): string[] {
-  return fs.readdirSync("/proc").flatMap((pid) => {
-    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return [];
-    try {
-      const stat = fs.readFileSync(`/proc/${pid}/stat`, "latin1");
-      if (stat.slice(stat.lastIndexOf(")") + 2).startsWith("Z")) return [];
-      if (!fs.readFileSync(`/proc/${pid}/environ`, "latin1").includes(mark)) return [];
-      return [`${pid} ${fs.readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ").slice(0, 400)}`];
-    } catch {
-      return []; // It has ended meanwhile, or is another user's.
-    }
-  });
+  return processesWith(mark.startsWith(NAME) ? mark : `${NAME}=${mark}`).map(({ pid, command }) => `${pid} ${command}`);
 }
 
 export interface Mark {

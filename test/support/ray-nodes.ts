@@ -1,13 +1,14 @@
-/** A Ray of several nodes on this machine, made by `ray start` as on a real cluster. */
-import { type ChildProcess, spawn } from "node:child_process";
-import { randomUUID } from "node:crypto";
-import { once } from "node:events";
+/** A Ray of several nodes on this machine, made by `ray start` as on a real cluster, whose nodes come and go. */
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { freePort } from "./gang.ts";
-import { markedProcesses } from "./marked-processes.ts";
-import { testPython } from "./python.ts";
+import {
+  findLocalCluster,
+  type LocalCluster,
+  type LocalNode,
+  startLocalCluster,
+  stopLocalCluster,
+} from "../../src/local-cluster/index.ts";
 import { until } from "./until.ts";
 
 export interface RayNodes {
@@ -15,6 +16,8 @@ export interface RayNodes {
   environment: Record<string, string>;
   /** Of the head; another one after its restart. */
   readonly address: string;
+  /** Adds a node, and returns its number. */
+  add(node: number | LocalNode): Promise<number>;
   /** Kills a node's raylet by SIGKILL, as if the machine were gone. */
   kill(node: number): void;
   /** Ends what is left of a node and starts it again; with the head, all nodes, as nothing of its cluster goes on. */
@@ -32,109 +35,57 @@ const QUICK_TO_NOTICE = {
   RAY_health_check_failure_threshold: "4",
 };
 
-/** Starts a node for each entry of `gpus`, which has as many logical GPUs and as many CPUs; the first is the head. */
-export async function startRayNodes(gpus: readonly number[]): Promise<RayNodes> {
+/** Starts a node for each entry, of which a number stands for as many logical GPUs and as many CPUs; the first is the head. */
+export async function startRayNodes(entries: readonly (number | LocalNode)[]): Promise<RayNodes> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "dmr"));
-  const token = path.join(folder, "token");
-  fs.writeFileSync(token, randomUUID().replaceAll("-", "").repeat(2), { mode: 0o600 });
-  const environment = { RAY_AUTH_MODE: "token", RAY_AUTH_TOKEN_PATH: token };
-  const mark = `DISTMIS_TEST_MARK=${randomUUID()}`;
-  const children = new Map<number, ChildProcess>();
-  let address = "";
-
-  const startNode = async (node: number, options: string[]): Promise<void> => {
-    const count = String(gpus[node]);
-    const args = [
-      "start",
-      ...options,
-      "--block",
-      "--disable-usage-stats",
-      `--num-cpus=${count}`,
-      `--num-gpus=${count}`,
-    ];
-    args.push("--object-store-memory=80000000", "--min-worker-port=0", "--max-worker-port=0");
-    args.push("--dashboard-agent-listen-port=0", "--dashboard-agent-grpc-port=0", "--metrics-export-port=0");
-    args.push(`--temp-dir=${path.join(folder, String(node))}`);
-    const child = spawn(path.join(path.dirname(testPython), "ray"), args, {
-      // SPT_NOENV: else Ray's processes write their titles over their environment, and so over the mark.
-      env: {
-        ...process.env,
-        ...environment,
-        ...QUICK_TO_NOTICE,
-        DISTMIS_TEST_MARK: `${mark.split("=")[1]}-${node}`,
-        SPT_NOENV: "1",
-      },
-      stdio: ["ignore", "pipe", "pipe"],
-      detached: true,
-    });
-    children.set(node, child);
-    let printed = "";
-    const gather = (text: Buffer): void => {
-      printed += text;
-    };
-    child.stdout.on("data", gather);
-    child.stderr.on("data", gather);
-    const started = (): boolean => {
-      if (child.exitCode !== null) throw new Error(`a node of Ray did not start: ${printed}`);
-      return printed.includes("Ray runtime started");
-    };
-    await until(`the start of node ${node}`, () => started() || null, 60_000);
-  };
-  const startHead = async (): Promise<void> => {
-    const options = ["--head", `--port=${await freePort()}`, `--ray-client-server-port=${await freePort()}`];
-    await startNode(0, [...options, "--include-dashboard=false"]);
-    // Ray writes it after it has said that it runs.
-    const current = path.join(folder, "0", "ray_current_cluster");
-    await until("the head's address", () => fs.existsSync(current) || null);
-    address = fs.readFileSync(current, "utf8").trim();
-  };
-  /** Starts the head if it is to be, and the nodes behind it, one after the other: several at once miss Ray's own deadlines. */
-  const start = async (nodes: readonly number[]): Promise<void> => {
-    for (const node of nodes) await (node === 0 ? startHead() : startNode(node, [`--address=${address}`]));
-  };
-  const kill = (processes: readonly string[]): void => {
-    for (const line of processes) {
-      try {
-        process.kill(Number(line.split(" ")[0]), "SIGKILL");
-      } catch {
-        // It has ended meanwhile.
-      }
-    }
-  };
-  const processes = (node: number): string[] => markedProcesses(`${mark}-${node}`);
+  const dir = path.join(folder, "c");
+  const nodes = entries.map(described);
+  const start = async (): Promise<LocalCluster> => startLocalCluster({ dir, nodes, environment: QUICK_TO_NOTICE });
   const close = async (): Promise<void> => {
-    for (const child of children.values()) child.kill("SIGTERM");
-    await until("the end of Ray", () => markedProcesses(mark).length === 0 || null, 5000).catch(() => {});
-    kill(markedProcesses(mark));
-    for (const child of children.values())
-      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    await stopLocalCluster(dir);
     fs.rmSync(folder, { recursive: true, force: true });
   };
-
+  const find = async (node: number) => (await findLocalCluster(dir))?.nodes[node];
+  let cluster: LocalCluster;
   try {
-    await start([...gpus.keys()]);
-    return {
-      environment,
-      get address() {
-        return address;
-      },
-      kill: (node) => kill(processes(node).filter((line) => line.includes("/raylet/raylet "))),
-      async restart(node) {
-        const nodes = node === 0 ? [...gpus.keys()] : [node];
-        for (const each of nodes) {
-          await until(`the end of node ${each}`, () => {
-            kill(processes(each));
-            return processes(each).length === 0;
-          });
-          fs.rmSync(path.join(folder, String(each)), { recursive: true, force: true });
-        }
-        await start(nodes);
-      },
-      processes,
-      close,
-    };
+    cluster = await start();
   } catch (error) {
     await close();
     throw error;
+  }
+  return {
+    environment: cluster.environment,
+    get address() {
+      return cluster.address;
+    },
+    async add(node) {
+      nodes.push(described(node));
+      cluster = await start();
+      return nodes.length - 1;
+    },
+    kill: (node) => kill(cluster.processes(node).filter(({ command }) => command.includes("/raylet/raylet "))),
+    async restart(node) {
+      await until(`the end of node ${node}`, async () => {
+        kill(cluster.processes(node));
+        return (await find(node))?.alive === false;
+      });
+      cluster = await start();
+    },
+    processes: (node) => cluster.processes(node).map(({ pid, command }) => `${pid} ${command}`),
+    close,
+  };
+}
+
+function described(node: number | LocalNode): LocalNode {
+  return typeof node === "number" ? { cpus: node, gpus: node } : node;
+}
+
+function kill(processes: readonly { pid: number }[]): void {
+  for (const { pid } of processes) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It has ended meanwhile.
+    }
   }
 }

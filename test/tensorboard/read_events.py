@@ -1,28 +1,28 @@
-"""Prints the events of event files as TensorFlow reads them: a JSON list for each file named."""
+"""Prints what TensorBoard shows of a trial's folder, as JSON: its curves, and its session on the HParams page."""
 
 import json
 import sys
 
-from tensorflow.python.summary.summary_iterator import summary_iterator
+from google.protobuf.json_format import MessageToDict
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata
+from tensorboard.plugins.scalar.metadata import PLUGIN_NAME
+from tensorboard.util import tensor_util
 
-
-def read(path):
-    for event in summary_iterator(path):
-        what = event.WhichOneof("what")
-        said = {"step": event.step, "time": event.wall_time, "what": what}
-        if what == "file_version":
-            said["version"] = event.file_version
-        if what == "session_log":
-            said["status"] = event.session_log.status
-        if what == "summary":
-            values = event.summary.value
-            said["scalars"] = {v.tag: str(v.simple_value) for v in values if v.HasField("simple_value")}
-            said["plugins"] = {
-                v.tag: [v.metadata.plugin_data.plugin_name, v.metadata.plugin_data.content.hex()]
-                for v in values
-                if v.HasField("metadata")
-            }
-        yield said
-
-
-print(json.dumps([list(read(path)) for path in sys.argv[1:]]))
+board = EventAccumulator(sys.argv[1])
+board.Reload()
+session = board.PluginTagToContent(metadata.PLUGIN_NAME)
+start = metadata.parse_session_start_info_plugin_data(session[metadata.SESSION_START_INFO_TAG])
+end = session.get(metadata.SESSION_END_INFO_TAG)
+print(
+    json.dumps(
+        {
+            "curves": {
+                tag: [[at.step, str(tensor_util.make_ndarray(at.tensor_proto).item())] for at in board.Tensors(tag)]
+                for tag in board.PluginTagToContent(PLUGIN_NAME)
+            },
+            "start": MessageToDict(start),
+            "end": end and MessageToDict(metadata.parse_session_end_info_plugin_data(end)),
+        }
+    )
+)

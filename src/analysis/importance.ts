@@ -1,0 +1,34 @@
+/** Which parameters decide how good a trial is. */
+import { DistmisError } from "../errors/index.ts";
+import type { RunReading } from "../run-folder/index.ts";
+import { knownTrials, LEAST_TRIALS_FOR_IMPORTANCE, parameterImportance } from "../search/index.ts";
+
+export interface Importance {
+  /** Shares that add up to 1, the largest first; null where they can't be told. */
+  shares: { parameter: string; share: number }[] | null;
+  /** How many completed trials with a value of the search's metric there are. */
+  trials: number;
+  /** Why there are no shares, for a person; null if there are. */
+  missing: string | null;
+}
+
+/** Never throws for what can't be told: of a run of few trials, or without Python's Optuna. */
+export async function importanceOf({ experiment, state }: RunReading): Promise<Importance> {
+  const { metric, space } = experiment.search;
+  const known = knownTrials(state, experiment);
+  const trials = known.filter(({ outcome }) => outcome?.state === "completed" && outcome.value !== null).length;
+  const none = (missing: string): Importance => ({ shares: null, trials, missing });
+  if (Object.keys(space).length < 2) return none("it takes two searched parameters to tell one from the other");
+  try {
+    const found = await parameterImportance(experiment, known);
+    if (found === null) {
+      return none(
+        `it takes ${LEAST_TRIALS_FOR_IMPORTANCE} completed trials with a value of ${metric}, this run has ${trials}`,
+      );
+    }
+    return { shares: [...found].map(([parameter, share]) => ({ parameter, share })), trials, missing: null };
+  } catch (error) {
+    if (error instanceof DistmisError) return none(error.message);
+    throw error;
+  }
+}
