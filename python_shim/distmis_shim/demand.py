@@ -1,12 +1,15 @@
 """What a gang asks for, checked once and in Ray's own units."""
 
 import math
+import re
 from dataclasses import dataclass, field
 
 from distmis_shim.contract import pb
 
 # Ray counts every resource in whole ten-thousandths.
 UNITS = 10_000
+# Ray puts it on every node.
+NODE_ID_LABEL = "ray.io/node-id"
 _OWN_FIELDS = {"CPU": "cpus", "GPU": "gpus", "memory": "memory_bytes", "object_store_memory": None}
 _STRATEGIES = {
     pb.PLACEMENT_STRATEGY_PACK: "PACK",
@@ -28,6 +31,13 @@ class Demand:
     strategy: str
     bundle: dict[str, int]
     labels: dict[str, str] = field(default_factory=dict)
+    excluded: frozenset[str] = frozenset()
+
+    def selector(self) -> dict[str, str]:
+        """As Ray's API wants the labels and the nodes that are left out."""
+        if not self.excluded or NODE_ID_LABEL in self.labels:
+            return self.labels
+        return {**self.labels, NODE_ID_LABEL: f"!in({','.join(sorted(self.excluded))})"}
 
     def amounts(self) -> dict[str, float]:
         """The bundle as Ray's API wants it: whole numbers as such."""
@@ -75,11 +85,15 @@ def check_request(request: pb.GangRequest) -> Demand:
         bundle[name] = _units(f"per_replica.custom[{name}]", value, zero_allowed=False)
     for name, value in need.node_labels.items():
         check_label(name, value)
+    for node_id in request.excluded_nodes:
+        if not re.fullmatch("[0-9a-f]+", node_id):
+            raise InvalidRequest(f"excluded_nodes has {node_id!r}; expected Ray's id of a node, in hexadecimal digits")
     return Demand(
         replicas=request.replicas,
         strategy=_STRATEGIES[request.strategy],
         bundle={name: units for name, units in bundle.items() if units},
         labels=dict(need.node_labels),
+        excluded=frozenset(request.excluded_nodes),
     )
 
 

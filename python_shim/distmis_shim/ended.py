@@ -1,6 +1,7 @@
 """How gangs end, in words."""
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,6 +18,12 @@ from distmis_shim.words import one_line
 _NODE_SECONDS = 2.0
 _SILENT_TIMES = 2
 _NODE_POLL_SECONDS = 0.2
+_LESS_MEMORY = (
+    "use a smaller batch or patch, train.memory: low, fewer trials at once, or reserve more "
+    "(resources.memory_per_replica)"
+)
+
+log = logging.getLogger(__name__)
 
 
 def ended(cause: int, message: str) -> pb.GangEnded:
@@ -33,10 +40,21 @@ def trainer_exited(rank: int, worker: dict[str, Any], how: dict[str, Any]) -> pb
     end.signal = how["signal"]
     if how["out_of_memory"]:
         end.cause = pb.GANG_END_CAUSE_OUT_OF_MEMORY
-        end.message = f"{who} was killed by the kernel for its use of memory: give a replica more, or a smaller batch"
+        end.message = f"{who} was killed by the kernel for its use of memory: {_LESS_MEMORY}"
     else:
         end.message = f"{who} was killed by signal {how['signal']} ({signal.strsignal(how['signal'])}); see its log"
     return end
+
+
+def workers_late(ranks: Sequence[int], node_id: str, seconds: float) -> pb.GangEnded:
+    who = ", ".join(str(rank) for rank in ranks)
+    return pb.GangEnded(
+        cause=pb.GANG_END_CAUSE_START_FAILED,
+        message=f"Ray reserved the resources, but the workers of rank {who} did not start within {seconds:g} s; see "
+        "Ray's logs on their nodes",
+        rank=ranks[0],
+        node_id=node_id,
+    )
 
 
 def node_lost(rank: int, node: NodeView) -> pb.GangEnded:
@@ -63,7 +81,9 @@ async def worker_lost(
     end = pb.GangEnded(rank=rank, node_id=node_id)
     if isinstance(error, OutOfMemoryError) or "OutOfMemory" in text or "running low on memory" in text:
         end.cause = pb.GANG_END_CAUSE_OUT_OF_MEMORY
-        end.message = one_line(f"Ray killed the worker of rank {rank} for the node's lack of memory: {_reason(text)}")
+        name = next((node.name for node in await look() if node.node_id == node_id), node_id)
+        end.message = f"Ray killed the worker of rank {rank} on {name} as the node ran out of memory: {_LESS_MEMORY}"
+        log.warning("%s; Ray says: %s", end.message, one_line(text, 4000))
         return end
     deadline = time.monotonic() + _NODE_SECONDS
     name = node_id

@@ -107,7 +107,7 @@ class Gang:
             placement_group,
             [amounts] * demand.replicas,
             strategy=demand.strategy,
-            bundle_label_selector=[demand.labels] * demand.replicas if demand.labels else None,
+            bundle_label_selector=[selector] * demand.replicas if (selector := demand.selector()) else None,
         )
         self.gpus_each = demand.bundle.get("GPU", 0)
         actor_class = ray.remote(Worker)
@@ -175,12 +175,8 @@ class Gang:
                 placed_at = now
             if placed_at is not None:
                 if now - placed_at > _WORKER_START_SECONDS:
-                    late = ", ".join(str(index) for index, task in enumerate(starts) if task in pending)
-                    return ended.ended(
-                        pb.GANG_END_CAUSE_START_FAILED,
-                        f"Ray reserved the resources, but the workers of rank {late} did not start within "
-                        f"{_WORKER_START_SECONDS:g} s; see Ray's logs on their nodes",
-                    )
+                    late = [index for index, task in enumerate(starts) if task in pending]
+                    return ended.workers_late(late, await self._node_of(late[0]), _WORKER_START_SECONDS)
             elif deadline and now - began > deadline:
                 return ended.ended(
                     pb.GANG_END_CAUSE_PLACEMENT_DEADLINE,
@@ -203,18 +199,21 @@ class Gang:
     async def _placed(self) -> bool:
         return (await self._table()).get("state") == "CREATED"
 
+    async def _node_of(self, rank: int) -> str:
+        return (await self._table()).get("bundles_to_node_id", {}).get(rank, "")
+
     async def _start_problem(self, rank: int, task: asyncio.Future[str]) -> pb.GangEnded | None:
         try:
             problem = task.result()
         except RayError as error:
-            node_id = (await self._table()).get("bundles_to_node_id", {}).get(rank, "")
+            node_id = await self._node_of(rank)
             how = await ended.worker_lost(rank, node_id, error, self._look)
             if how.cause == pb.GANG_END_CAUSE_ACTOR_LOST:
                 how.cause = pb.GANG_END_CAUSE_START_FAILED
             return how
         if not problem:
             return None
-        node_id = (await self._table()).get("bundles_to_node_id", {}).get(rank, "")
+        node_id = await self._node_of(rank)
         name = next((node.name for node in await self._look() if node.node_id == node_id), node_id)
         return pb.GangEnded(
             cause=pb.GANG_END_CAUSE_START_FAILED,

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from distmis_shim.cluster_view import NodeView
 from distmis_shim.demand import UNITS, Demand
 
+# Ray's own name for the resource of which a node with such GPUs has 1.
+_ACCELERATOR = "accelerator_type:"
+
 # node id -> GPU id -> units of it that this shim's own gangs hold
 GpuUse = Mapping[str, Mapping[str, int]]
 
@@ -35,12 +38,13 @@ def _gpu_count(shares: Sequence[int], need: int) -> int:
     return sum(share == UNITS for share in shares) // (need // UNITS)
 
 
-def _wears(node: NodeView, labels: Mapping[str, str]) -> bool:
-    return all(node.labels.get(name) == value for name, value in labels.items())
+def _eligible(node: NodeView, demand: Demand) -> bool:
+    wears = all(node.labels.get(name) == value for name, value in demand.labels.items())
+    return wears and node.node_id not in demand.excluded
 
 
 def _count(node: NodeView, demand: Demand, free: bool, gpu_use: Mapping[str, int]) -> int:
-    if not node.alive or not _wears(node, demand.labels):
+    if not node.alive or not _eligible(node, demand):
         return 0
     counts = []
     for name, need in demand.bundle.items():
@@ -84,6 +88,9 @@ def gangs(counts: Sequence[int], demand: Demand) -> int:
 
 
 def _amount(name: str, units: int) -> str:
+    if name.startswith(_ACCELERATOR):
+        kind = name.removeprefix(_ACCELERATOR)
+        return f"an accelerator of type {kind}" if units else f"none of type {kind}"
     if name == "memory":
         return f"{units / UNITS / 2**30:.4g} GiB of memory"
     return f"{units / UNITS:g} {name}"
@@ -93,20 +100,31 @@ def _replicas(count: int) -> str:
     return f"{count} replica" if count == 1 else f"{count} replicas"
 
 
+def _none_eligible(alive: Sequence[NodeView], demand: Demand) -> str:
+    if not alive:
+        return "no node is alive"
+    left_out = sum(node.node_id in demand.excluded for node in alive)
+    others = f"{len(alive)} nodes alive" + (f", of which {left_out} left out," if left_out else "")
+    if not demand.labels:
+        return f"all {len(alive)} nodes alive are left out"
+    labels = ", ".join(f"{name}={value}" for name, value in demand.labels.items())
+    return f"a replica needs a node with the label {labels}; none of the {others} has it"
+
+
 def missing(nodes: Sequence[NodeView], demand: Demand) -> str:
     """One line on why the gang can never be placed on the nodes of now; empty where it can."""
     counts = room(nodes, demand)
     if gangs(counts, demand) > 0:
         return ""
     alive = [node for node in nodes if node.alive]
-    wearing = [node for node in alive if _wears(node, demand.labels)]
-    if not wearing:
-        labels = ", ".join(f"{name}={value}" for name, value in demand.labels.items())
-        have = f"none of the {len(alive)} nodes alive has" if alive else "no node is alive, so none has"
-        return f"a replica needs a node with the label {labels}; {have} it" if labels else "no node is alive"
+    eligible = [node for node in alive if _eligible(node, demand)]
+    if not eligible:
+        return _none_eligible(alive, demand)
     among = " with its labels" if demand.labels else ""
+    if demand.excluded & {node.node_id for node in alive}:
+        among += " that is not left out"
     for name, need in demand.bundle.items():
-        largest = max(wearing, key=lambda node: node.total.get(name, 0))
+        largest = max(eligible, key=lambda node: node.total.get(name, 0))
         there = _to_units(largest.total.get(name, 0))
         if there < need:
             return (
@@ -117,7 +135,7 @@ def missing(nodes: Sequence[NodeView], demand: Demand) -> str:
         wanted = " and ".join(_amount(name, need) for name, need in demand.bundle.items())
         offers = "; ".join(
             f"{node.name} has " + " and ".join(_amount(n, _to_units(node.total.get(n, 0))) for n in demand.bundle)
-            for node in wearing[:3]
+            for node in eligible[:3]
         )
         return f"a replica needs {wanted} on one node; {offers}"
     best = nodes[max(range(len(nodes)), key=lambda index: counts[index])]

@@ -66,6 +66,21 @@ async def test_node_labels(joined):
     assert await _places(joined, gang(cpus=2, node_labels={"name": "head"})) == ["head"]
 
 
+async def test_excluded_nodes(joined):
+    large = [node_id for node_id, name in (await _names(joined.stub)).items() if name == "large"]
+    five = gang(cpus=3)
+    five.excluded_nodes.extend(large)
+    assert await _places(joined, five) == ["gpu"]
+    assert await _check(joined, five) == (1, 1)
+    five.per_replica.cpus = 5
+    async with RunningGang(joined.stub, five, trainer("echo")) as running:
+        end = await running.ended()
+    assert (end.cause, end.message) == (
+        pb.GANG_END_CAUSE_REFUSED,
+        "a replica needs 5 CPU; the largest node that is not left out (gpu) has 4 CPU",
+    )
+
+
 async def test_strategy_pack_fills_a_node_and_goes_on_to_the_next(joined):
     assert len(set(await _places(joined, gang(2, pb.PLACEMENT_STRATEGY_PACK, cpus=1)))) == 1
     assert len(set(await _places(joined, gang(4, pb.PLACEMENT_STRATEGY_PACK, cpus=2)))) == 2

@@ -29,6 +29,10 @@ NODES = [node("gpu-3", CPU=8, GPU=4, memory=8 * 2**30), node("cpu-1", CPU=32, la
     [
         (gang(gpus=8), "a replica needs 8 GPU; the largest node (gpu-3) has 4 GPU"),
         (gang(memory_bytes=64 * 2**30), "a replica needs 64 GiB of memory; the largest node (gpu-3) has 8 GiB of mem"),
+        (
+            gang(custom={"accelerator_type:H100": 0.001}),
+            "needs an accelerator of type H100; the largest node (gpu-3) has none of type H100",
+        ),
         (gang(custom={"fpga": 1}), "a replica needs 1 fpga; the largest node (gpu-3) has 0 fpga"),
         (gang(gpus=1, node_labels={"zone": "a"}), "needs 1 GPU; the largest node with its labels (cpu-1) has 0 GPU"),
         (gang(node_labels={"zone": "c"}), "needs a node with the label zone=c; none of the 2 nodes alive has it"),
@@ -52,9 +56,41 @@ def test_says_what_is_missing(request_, text):
     assert bool(said) == bool(text)
 
 
+def _without(request: pb.GangRequest, *nodes: str) -> Demand:
+    return check_request(pb.GangRequest(**{**_fields(request), "excluded_nodes": nodes}))
+
+
+def _fields(request: pb.GangRequest) -> dict:
+    return {"replicas": request.replicas, "per_replica": request.per_replica, "strategy": request.strategy}
+
+
+def test_a_node_that_is_left_out_holds_nothing():
+    nodes = [node("aa", CPU=8, GPU=4), node("bb", CPU=4, labels={"zone": "a"})]
+    assert placement.room(nodes, _without(gang(), "aa")) == [0, 4]
+    assert placement.missing(nodes, _without(gang(), "aa")) == ""
+    assert placement.missing(nodes, _without(gang(gpus=1), "aa")) == (
+        "a replica needs 1 GPU; the largest node that is not left out (bb) has 0 GPU"
+    )
+    assert placement.missing(nodes, _without(gang(), "aa", "bb")) == "all 2 nodes alive are left out"
+    assert placement.missing(nodes, _without(gang(node_labels={"zone": "a"}), "bb")) == (
+        "a replica needs a node with the label zone=a; none of the 2 nodes alive, of which 1 left out, has it"
+    )
+    assert _without(gang(node_labels={"zone": "a"}), "bb", "aa").selector() == {
+        "zone": "a",
+        "ray.io/node-id": "!in(aa,bb)",
+    }
+    # Whoever names a node means it; one that is both named and left out is refused before Ray is asked.
+    named = _without(gang(node_labels={"ray.io/node-id": "cc"}), "aa")
+    assert named.selector() == {"ray.io/node-id": "cc"}
+
+
 @pytest.mark.parametrize(
     ("request_", "text"),
     [
+        (
+            pb.GangRequest(**{**_fields(gang()), "excluded_nodes": ["a, b"]}),
+            "excluded_nodes has 'a, b'; expected Ray's id",
+        ),
         (gang(cpus=0), "per_replica.cpus is 0; expected more than 0"),
         (gang(cpus=float("nan")), "per_replica.cpus is nan"),
         (gang(cpus=float("inf")), "per_replica.cpus is inf"),
