@@ -16,7 +16,7 @@ export {
 export { MAX_GRID_TRIALS } from "./check-space.ts";
 export { nearest } from "./describe.ts";
 export { type Difference, describeDifference, differences } from "./difference.ts";
-export { failureSchema } from "./failure-schema.ts";
+export { type FailureConfig, failureSchema } from "./failure-schema.ts";
 export { DISTMIS_SPACE } from "./flat.ts";
 export { gridPoints, gridSize } from "./grid-points.ts";
 export { defineExperiment, type LoadOptions, loadExperiment } from "./load.ts";

@@ -201,6 +201,14 @@ export const resourcesSchema = z.strictObject({
     .describe("CPUs a worker, also its TensorFlow threads; `auto` is a node's CPUs divided by its GPUs."),
   memory_per_replica: z.int().min(0).default(0).describe("Bytes that Ray reserves for a worker; 0 reserves none."),
   custom: z.record(z.string(), z.number().gt(0)).default({}).describe("Custom Ray resources a worker."),
+  accelerator_type: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/)
+    .optional()
+    .meta({
+      description: "Kind of GPU that the node must have, by Ray's name for it (for example `H100` or `A100`).",
+      expected: "a name as Ray's, such as H100: letters, digits, '.', '_' or '-'",
+    }),
   node_labels: z.record(z.string(), z.string()).default({}).describe("Ray node labels that the node must carry."),
   strategy: z
     .enum(["pack", "strict_pack", "spread", "strict_spread"])

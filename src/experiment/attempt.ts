@@ -75,8 +75,8 @@ export async function runAttempt(
     await logs.close();
   }
   return end.type === "ended"
-    ? judgeEnded(context, trial, attempt, end.ended, end.rank, pruned)
-    : judgeLost(context, trial, attempt, end.ended, pruned);
+    ? judgeEnded(context, trial, attempt, end.ended, { rank: end.rank, workers, pruned })
+    : judgeLost(context, trial, attempt, end.ended, { cause: end.type, pruned });
 }
 
 function epochBody(report: Report, trial: string, attempt: number) {

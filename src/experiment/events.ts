@@ -20,9 +20,11 @@ export interface RunStarted extends Timed {
   mode: "max" | "min";
 }
 
-/** The cluster has been asked: so many trials run at once. */
+/** The cluster has been asked, or has changed: so many trials run at once. */
 export interface RunPlaced extends Timed {
   type: "run_placed";
+  /** Nodes that have come and gone since the last time; empty at the start. */
+  change: string;
   /** How many trials there are to run; null if that is open. */
   trials: number | null;
   /** The most trials at once. */
@@ -67,6 +69,8 @@ export interface TrialRetried extends Timed {
   /** How often it was lost so far; a port that was taken is not counted. */
   failures: number;
   maxFailures: number;
+  /** Until it is tried again. */
+  delaySeconds: number;
   error: string;
 }
 

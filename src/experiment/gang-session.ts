@@ -11,6 +11,7 @@ import {
   type TrialEnded,
   TrialOutcome,
 } from "../generated/distmis/v1/trainer.ts";
+import { createSilenceWatch, type Patience } from "./silence.ts";
 
 /** Where a trial's news goes. What these return is awaited before the next message is taken from the gang. */
 export interface TrialSink {
@@ -18,8 +19,10 @@ export interface TrialSink {
   log(rank: number, stream: "stdout" | "stderr", text: string): Promise<void>;
 }
 
-/** How an attempt ended: a trainer said so (the first that failed, else rank 0's), or the gang is gone. */
-export type AttemptEnd = { type: "ended"; ended: TrialEnded; rank: number } | { type: "lost"; ended: GangEnded };
+/** How an attempt ended: a trainer said so (the first that failed, else rank 0's), the gang is gone, or it fell silent. */
+export type AttemptEnd =
+  | { type: "ended"; ended: TrialEnded; rank: number }
+  | { type: "lost" | "stalled"; ended: GangEnded };
 
 /** What an orchestrator says of itself in an assignment; addresses are the gang's to know. */
 export type AssignmentBody = Omit<Assignment, "rank" | "replicas" | "addresses">;
@@ -64,6 +67,8 @@ export interface SessionOptions extends GangOptions {
    * that it has left. A replica also fails when another one is lost, which is to be told as the cause within this time.
    */
   stopGraceSeconds: number;
+  /** For trainers and trials that fall silent: their gang is killed. */
+  patience: Patience;
 }
 
 /** Starts a gang. */
@@ -79,23 +84,33 @@ export function openGangSession(cluster: Cluster, options: SessionOptions): Gang
   let startLogSize = 0;
   let current: CurrentTrial | null = null;
   let clean = true;
-  let refused: string | null = null;
+  /** Why it was killed by us: a trainer broke the rules or fell silent. */
+  let refused: { message: string; rank?: number; silent: boolean } | null = null;
   let stopReason: string | null = null;
 
-  const refuse = (message: string): void => {
-    refused ??= message;
+  const refuse = (message: string, silent = false, rank?: number): void => {
+    refused ??= { message, silent, ...(rank === undefined ? {} : { rank }) };
     gang.kill();
   };
+  const where = (rank: number): string => `rank ${rank} on ${workers[rank]?.hostName}`;
+  const silence = createSilenceWatch(replicas, options.patience, ({ rank, text }) => {
+    // Of several replicas that live, nobody knows which one the others wait for.
+    const only = replicas === 1 ? 0 : undefined;
+    if (rank === null) refuse(`the trial on ${workers[0]?.hostName} ${text}; it was killed`, true, only);
+    else refuse(`the trainer of ${where(rank)} ${text}; it was killed`, true, rank);
+  });
 
   const onMessage = async (rank: number, message: NonNullable<FromTrainer["message"]>): Promise<void> => {
     switch (message.$case) {
       case "ready":
+        silence.ready(rank);
         ports.set(rank, message.value.collectivePort);
         if (ports.size === replicas) ready.resolve({ ok: true, workers });
         break;
       case "heartbeat":
         break;
       case "report":
+        if (rank === 0) silence.reported();
         if (current?.id === message.value.trialId) await current.sink.report(rank, message.value);
         break;
       case "ended": {
@@ -121,6 +136,7 @@ export function openGangSession(cluster: Cluster, options: SessionOptions): Gang
     const zero = trial.ends.get(0);
     if (trial.ends.size === replicas && zero !== undefined) {
       current = null;
+      silence.end();
       clearTimeout(trial.grace);
       trial.done.resolve({ type: "ended", ...(trial.failure ?? { rank: 0, ended: zero }) });
     } else if (portTaken) killFailed(trial);
@@ -150,6 +166,7 @@ export function openGangSession(cluster: Cluster, options: SessionOptions): Gang
   };
 
   const onEnd = (end: GangEnded): void => {
+    silence.close();
     // Why it failed often stands in what it printed last.
     const printed = startLog
       .filter(({ rank }) => rank === (end.rank ?? rank))
@@ -160,10 +177,12 @@ export function openGangSession(cluster: Cluster, options: SessionOptions): Gang
       .slice(-3)
       .join(" | ");
     const atStart = ports.size < replicas && printed !== "" ? `; it printed: ${printed}` : "";
-    const final =
+    const how =
       refused === null
-        ? { ...end, message: oneLine(end.message + atStart) }
-        : { ...end, cause: GangEndCause.GANG_END_CAUSE_TRAINER_EXITED, message: refused };
+        ? { message: oneLine(end.message + atStart), rank: end.rank }
+        : { message: refused.message, rank: refused.rank, cause: GangEndCause.GANG_END_CAUSE_TRAINER_EXITED };
+    const nodeId = end.nodeId ?? (how.rank === undefined ? undefined : workers[how.rank]?.nodeId);
+    const final = { ...end, ...how, nodeId };
     clean = false;
     ready.resolve({ ok: false, ended: final });
     if (current !== null) {
@@ -171,7 +190,8 @@ export function openGangSession(cluster: Cluster, options: SessionOptions): Gang
       clearTimeout(grace);
       // Not if the replica failed since another one was lost.
       const failed = failure !== null && (killed || end.rank === failure.rank);
-      done.resolve(failed ? { type: "ended", ...failure } : { type: "lost", ended: final });
+      const type = refused?.silent === true ? "stalled" : "lost";
+      done.resolve(failed ? { type: "ended", ...failure } : { type, ended: final });
       current = null;
     }
     ended.resolve(final);
@@ -179,9 +199,13 @@ export function openGangSession(cluster: Cluster, options: SessionOptions): Gang
 
   const consume = async (): Promise<void> => {
     for await (const event of gang.events) {
+      silence.pause();
+      if (event.type === "message" || event.type === "log") silence.heard(event.rank);
       try {
-        if (event.type === "placed") workers = event.workers.toSorted((a, b) => a.rank - b.rank);
-        else if (event.type === "message") await onMessage(event.rank, event.message);
+        if (event.type === "placed") {
+          workers = event.workers.toSorted((a, b) => a.rank - b.rank);
+          silence.placed();
+        } else if (event.type === "message") await onMessage(event.rank, event.message);
         else if (event.type === "log") await onLog(event.rank, event.stream, event.text);
         else onEnd(event.ended);
       } catch (error) {
@@ -190,6 +214,7 @@ export function openGangSession(cluster: Cluster, options: SessionOptions): Gang
         current = null;
         gang.kill();
       }
+      silence.resume();
     }
     onEnd(shutdown("the connection to the shim ended"));
   };
@@ -212,6 +237,7 @@ export function openGangSession(cluster: Cluster, options: SessionOptions): Gang
         killed: false,
       };
       current = trial;
+      silence.begin();
       // Handled below; a gang may be lost while the assignments are still on their way.
       trial.done.promise.catch(() => {});
       for (const { rank, stream, text } of startLog) await sink.log(rank, stream, text);

@@ -1,14 +1,15 @@
 /** What becomes of a trial whose attempt is over: judged, told to the journal and the events. */
-import type { Experiment } from "../config/index.ts";
-import { DistmisError } from "../errors/index.ts";
-import { GangEndCause, type GangEnded } from "../generated/distmis/v1/cluster.ts";
+import type { Experiment, FailureConfig } from "../config/index.ts";
+import { DistmisError, type ErrorCode } from "../errors/index.ts";
+import { GangEndCause, type GangEnded, type Worker } from "../generated/distmis/v1/cluster.ts";
 import type { TrialEnded } from "../generated/distmis/v1/trainer.ts";
 import { bestEpoch, type RunFolder, runFiles, type TrialState } from "../run-folder/index.ts";
 import type { RunEvent } from "./events.ts";
 import { oneLine, outcomeName } from "./gang-session.ts";
+import type { NodeFaults } from "./node-faults.ts";
 
-/** What becomes of the trial. */
-export type Verdict = "ended" | "retry" | "interrupted" | "cluster_lost";
+/** What becomes of the trial; `lost`: it is to be tried again after a while, `retry`: at once. */
+export type Verdict = "ended" | "lost" | "retry" | "interrupted" | "cluster_lost";
 
 export interface AttemptContext {
   folder: RunFolder;
@@ -22,6 +23,9 @@ export interface AttemptContext {
   stoppedBy(): { cause: "interrupted" | "limit"; error: string };
   /** How often in this run a port of each trial was taken. */
   portsTaken: Map<string, number>;
+  faults: NodeFaults;
+  /** By trial: the node that has lost it last. */
+  lostOn: Map<string, string>;
 }
 
 /** Faults of the machine, not of the trial: worth another try elsewhere. */
@@ -30,6 +34,12 @@ const RETRIED = new Set([
   GangEndCause.GANG_END_CAUSE_NODE_LOST,
   GangEndCause.GANG_END_CAUSE_TRAINER_EXITED,
 ]);
+
+/**
+ * What a trainer itself says that is no fault of the trial: its own failure or that of its connection to the other replicas,
+ * a node that does not see the data or the run folder, or on which distmis is not set up.
+ */
+const RETRIED_CODES = new Set<string>(["TRAINER_FAILED", "FILE_UNUSABLE", "SETUP_INCOMPLETE"] satisfies ErrorCode[]);
 
 /** Ports are drawn at random: more than this in a row is no accident. */
 const MAX_PORTS_TAKEN = 5;
@@ -45,18 +55,22 @@ export async function judgeEnded(
   trial: TrialState,
   attempt: number,
   ended: TrialEnded,
-  rank: number,
-  pruned: boolean,
+  { rank, workers, pruned }: { rank: number; workers: readonly Worker[]; pruned: boolean },
 ): Promise<Verdict> {
   const outcome = outcomeName(ended.outcome);
+  if (outcome === "completed" || (outcome === "stopped" && pruned))
+    context.faults.worked(workers.map(({ nodeId }) => nodeId));
   if (outcome === "completed") return conclude(context, trial, attempt, "completed", ended.metrics, null);
   if (outcome === "stopped" && pruned) return conclude(context, trial, attempt, "pruned", ended.metrics, null);
   if (outcome === "stopped" && context.stopping()) return interrupt(context, trial, attempt, context.stoppedBy());
   const reason = outcome === "stopped" ? "it stopped without being asked to" : failureText(ended);
+  if (RETRIED_CODES.has(ended.errorCode)) {
+    // Of several replicas, the one that complains of a connection is seldom the one that broke it.
+    const nodeId = workers.length === 1 || ended.errorCode !== "TRAINER_FAILED" ? workers[rank]?.nodeId : undefined;
+    return retryOrFail(context, trial, attempt, { cause: "lost", reason, rank, nodeId });
+  }
   const error = withLog(context, trial, reason, rank);
   if (ended.errorCode === "PORT_TAKEN") return portTaken(context, trial, attempt, error);
-  // The trainer's fault, or its connection's to the other replicas, and not the trial's.
-  if (ended.errorCode === "TRAINER_FAILED") return retryOrFail(context, trial, attempt, error);
   if (ended.errorCode === "DISK_FULL") {
     // Nobody's fault, and the others would fail for it too; a journal on the same disk may not take this either.
     await interrupt(context, trial, attempt, { cause: "interrupted", error }).catch(() => {});
@@ -66,16 +80,19 @@ export async function judgeEnded(
 }
 
 function failureText({ errorCode, errorMessage }: TrialEnded): string {
-  return oneLine(errorMessage === "" ? errorCode || "the task failed without a word" : errorMessage);
+  const text = oneLine(errorMessage === "" ? errorCode || "the task failed without a word" : errorMessage);
+  // TensorFlow's words for a GPU that is full.
+  const full = /\bOOM when allocating\b|RESOURCE_EXHAUSTED/.test(text);
+  return full ? `${text}; use a smaller batch or patch, train.memory: low, or fewer replicas on a GPU` : text;
 }
 
-/** Judges an attempt whose gang is gone. */
+/** Judges an attempt whose gang is gone, or was given up as nothing came from it. */
 export async function judgeLost(
   context: AttemptContext,
   trial: TrialState,
   attempt: number,
   ended: GangEnded,
-  pruned: boolean,
+  { cause, pruned }: { cause: "lost" | "stalled"; pruned: boolean },
 ): Promise<Verdict> {
   if (context.stopping()) return interrupt(context, trial, attempt, context.stoppedBy());
   if (ended.cause === GangEndCause.GANG_END_CAUSE_SHUTDOWN) {
@@ -84,22 +101,52 @@ export async function judgeLost(
   }
   // It was to end anyway.
   if (pruned) return conclude(context, trial, attempt, "pruned", {}, null);
-  const error = withLog(context, trial, ended.message, ended.rank ?? 0);
+  const { message: reason, rank = 0, nodeId } = ended;
   return RETRIED.has(ended.cause)
-    ? retryOrFail(context, trial, attempt, error)
-    : conclude(context, trial, attempt, "failed", {}, error);
+    ? retryOrFail(context, trial, attempt, { cause, reason, rank, nodeId })
+    : conclude(context, trial, attempt, "failed", {}, withLog(context, trial, reason, rank));
 }
 
+interface Loss {
+  cause: "lost" | "stalled";
+  reason: string;
+  rank: number;
+  /** Where it happened, if that is known. */
+  nodeId: string | undefined;
+}
+
+/** A machine's fault, until it has happened too often for that. */
 async function retryOrFail(
   context: AttemptContext,
   trial: TrialState,
   attempt: number,
-  error: string,
+  { cause, reason, rank, nodeId }: Loss,
 ): Promise<Verdict> {
-  if (trial.failures >= context.experiment.failure.max_failures) {
-    return conclude(context, trial, attempt, "failed", {}, error);
+  const { faults, lostOn } = context;
+  const { max_failures: maxFailures } = context.experiment.failure;
+  const losses = trial.failures + 1;
+  if (losses > maxFailures) {
+    faults.forgive(trial.id);
+    const text = `${reason}; lost for the ${ordinal(losses)} time, it is held to be at fault (failure.max_failures: ${maxFailures})`;
+    return conclude(context, trial, attempt, "failed", {}, withLog(context, trial, text, rank));
   }
-  return retry(context, trial, attempt, "lost", error);
+  const error = withLog(context, trial, reason, rank);
+  if (nodeId !== undefined) {
+    faults.lost(nodeId, trial.id, error);
+    lostOn.set(trial.id, nodeId);
+  }
+  return retry(context, trial, attempt, cause, error);
+}
+
+function ordinal(count: number): string {
+  const tens = count % 100;
+  const suffix = tens > 10 && tens < 14 ? "th" : (["th", "st", "nd", "rd"][count % 10] ?? "th");
+  return `${count}${suffix}`;
+}
+
+/** Seconds before a trial, or a start, that was lost so many times is tried again: doubled each time, up to a bound. */
+export function retryDelay({ retry_delay, max_retry_delay }: FailureConfig, times: number): number {
+  return Math.min(max_retry_delay, retry_delay * 2 ** Math.max(0, times - 1));
 }
 
 /** New replicas choose new ports. */
@@ -115,15 +162,17 @@ async function retry(
   context: AttemptContext,
   trial: TrialState,
   attempt: number,
-  cause: "lost" | "port_taken",
+  cause: "lost" | "stalled" | "port_taken",
   error: string,
 ): Promise<Verdict> {
   const { folder, emit, experiment } = context;
   const maxFailures = experiment.failure.max_failures;
   const { time } = folder.record({ type: "attempt_ended", trial: trial.id, attempt, cause, error });
   await folder.commit();
-  await emit({ type: "trial_retried", time, trial: trial.id, attempt, failures: trial.failures, maxFailures, error });
-  return "retry";
+  const { id, failures } = trial;
+  const delaySeconds = cause === "port_taken" ? 0 : retryDelay(experiment.failure, failures);
+  await emit({ type: "trial_retried", time, trial: id, attempt, failures, maxFailures, delaySeconds, error });
+  return cause === "port_taken" ? "retry" : "lost";
 }
 
 function withLog({ folder }: AttemptContext, trial: TrialState, reason: string, rank: number): string {

@@ -5,79 +5,52 @@
  * Trials are given to gangs in their order: one for which there is no room waits, lanes that have nothing to do make room
  * for it, and no later trial starts before it has its gang. So a large trial is never starved by small ones.
  */
-
-import { type Deferred, deferred } from "../async/index.ts";
+import { deferred } from "../async/index.ts";
 import type { Cluster } from "../cluster/index.ts";
-import { DistmisError, type ErrorCode } from "../errors/index.ts";
-import { GangEndCause, type GangEnded, type Worker } from "../generated/distmis/v1/cluster.ts";
-import { type GangSession, openGangSession } from "./gang-session.ts";
-import type { Verdict } from "./judge.ts";
-import type { Placement } from "./placement.ts";
-
-export interface LaneWork<T> {
-  /** The next item, those that came back first; null if there is none. May wait. */
-  take(): Promise<T | null>;
-  /** How many replicas the item is to have; asked again when it comes back. */
-  replicas(item: T): Promise<number>;
-  /** Works on an item. While `stopping`, gangs are ended by us: a lost one is no failure. */
-  run(session: GangSession, workers: readonly Worker[], item: T, stopping: () => boolean): Promise<Verdict>;
-  /** Puts back an item that was not begun, or whose gang was lost. */
-  putBack(item: T): void;
-  /** Something that the user should know. */
-  warn(text: string): Promise<void>;
-}
-
-export interface LaneOptions {
-  name: string;
-  placement: Placement;
-  /** Seconds that the first gang may wait for a place; 0: without an end. */
-  placementDeadline: number;
-  /** How often gangs may fail to start in a row before it is given up. */
-  maxStartFailures: number;
-  /** Ends the running items after their step, however long that takes, and then all gangs. */
-  finish: AbortSignal;
-  /** The same, and ends all gangs after the grace. */
-  stop: AbortSignal;
-  /** Ends all gangs at once. */
-  kill: AbortSignal;
-  stopGraceSeconds: number;
-}
-
-interface Lane<T> {
-  readonly replicas: number;
-  readonly session: GangSession;
-  phase: "starting" | "idle" | "busy" | "stopping";
-  /** Whether its start is bounded, because no other gang had a place yet. */
-  readonly bounded: boolean;
-  /** What it is to work on next. Until its gang is ready, another lane of its size may take it over. */
-  item: T | null;
-  /** Ends the wait of an idle lane. */
-  wake: Deferred<void>;
-}
+import { DistmisError } from "../errors/index.ts";
+import { GangEndCause, type GangEnded } from "../generated/distmis/v1/cluster.ts";
+import { createDelays } from "./delays.ts";
+import { openGangSession } from "./gang-session.ts";
+import {
+  close,
+  endsBeside,
+  hasPlace,
+  isIdleBeside,
+  isPlacement,
+  isSpare,
+  type Lane,
+  type LaneOptions,
+  type LaneWork,
+  startErrorCode,
+  surplus,
+} from "./lane.ts";
+import { createNodeWait } from "./node-wait.ts";
+import { watchSignals } from "./signals.ts";
+import { createTurns } from "./turns.ts";
 
 /** A warm trainer has nothing left to do when its input closes: it ends at once, or not at all. */
 const CLOSE_GRACE_SECONDS = 5;
 
+/** Between two looks at the cluster, while something waits for room. */
+const WATCH_MS = 2000;
+
 /** Runs lanes until there is no work left, or `stop`; resolves when every gang has ended. Throws what can't be worked around. */
 export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: LaneOptions): Promise<void> {
-  const { placement } = options;
   const lanes = new Set<Lane<T>>();
   const done = deferred();
-  const smallest = Math.min(...placement.sizes.map(({ replicas }) => replicas));
-  let { room, bound } = placement;
+  /** Upper bound of lanes; less than the room where gangs could not start. */
+  let { bound } = options.placement;
   let change = deferred();
   let started = 0;
   let startFailures = 0;
   let fatal: { error: unknown } | null = null;
+  /** Whether there is something to run for which there is no room. */
+  let isShort = false;
 
   const stopping = (): boolean =>
     options.finish.aborted || options.stop.aborted || options.kill.aborted || fatal !== null;
   const used = (): number => [...lanes].reduce((sum, { replicas }) => sum + replicas, 0);
   const find = (wanted: (lane: Lane<T>) => boolean): Lane<T> | undefined => [...lanes].find(wanted);
-  const hasPlace = ({ phase }: Lane<T>): boolean => phase === "busy" || phase === "idle";
-  /** A lane without anything to do, now or when its gang is ready. */
-  const isSpare = (lane: Lane<T>): boolean =>
-    lane.item === null && (lane.phase === "idle" || lane.phase === "starting");
 
   const changed = (): void => {
     change.resolve();
@@ -92,71 +65,120 @@ export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: 
     fatal ??= { error };
     killAll();
   };
+  const throwIfFatal = (): void => {
+    if (fatal !== null) throw fatal.error;
+  };
+  const nodeWait = createNodeWait(options.placementDeadline, work.warn, fail);
+  const delays = createDelays<T>((item) => {
+    work.putBack(item);
+    changed();
+  });
+  const room = await options.room(() => {
+    bound = options.placement.bound;
+    for (const lane of lanes) if (lane.phase === "idle" && isOut(lane)) close(lane);
+    // Their places have gone.
+    for (const lane of surplus(lanes, room.capacity.room)) close(lane);
+    changed();
+  });
+  const isOut = ({ nodes }: Lane<T>): boolean => nodes.some(room.isOut);
 
   /** The model of the cluster may be wrong, if others use it: then the gang waits in Ray's queue, and no smaller one starts. */
   const fits = (replicas: number): boolean =>
-    lanes.size === 0 ||
-    (lanes.size < bound &&
-      used() + replicas <= room &&
-      find((lane) => lane.phase === "starting" && lane.replicas > replicas) === undefined);
+    room.holds(replicas) &&
+    (lanes.size === 0 ||
+      (lanes.size < bound &&
+        used() + replicas <= room.capacity.room &&
+        find((lane) => lane.phase === "starting" && lane.replicas > replicas) === undefined));
 
   /** Gives items to lanes, in order, until there are no more. */
   const dispatch = async (): Promise<void> => {
     while (!stopping()) {
       const next = change.promise;
+      const smallest = Math.min(...room.capacity.sizes.map(({ replicas }) => replicas));
       if (find(isSpare) === undefined && !fits(smallest)) {
-        await next;
+        await roomFor(smallest, next, work.remaining() > 0);
         continue;
       }
-      const item = await work.take();
+      const item = await turns.next();
       if (item !== null) {
         if (!(await give(item))) work.putBack(item);
         continue;
       }
       closeSpare();
-      if (lanes.size === 0) break;
+      if (lanes.size === 0 && delays.size === 0) break;
       // What runs may come back.
       await next;
     }
     if (lanes.size === 0) done.resolve();
   };
 
+  /** Waits for a change while something is short of room; if nothing runs, and the nodes hold nothing, not for ever. */
+  const roomFor = async (replicas: number, next: Promise<void>, waits: boolean): Promise<void> => {
+    if (lanes.size === 0 && !room.holds(replicas)) await nodeWait.begin(room.capacity.missing);
+    isShort = waits;
+    await next;
+    isShort = false;
+  };
+
+  const turns = createTurns<T>({
+    take: work.take,
+    avoids: work.avoids,
+    async hasPlaceBeside(item, node) {
+      const replicas = await work.replicas(item, room.request);
+      return find((lane) => isIdleBeside(lane, node, replicas)) !== undefined || isFree(replicas, node);
+    },
+  });
+  const isFree = async (replicas: number, node: string): Promise<boolean> =>
+    fits(replicas) && (await room.isFreeBeside(replicas, node));
+
   /** Finds or starts a lane for the item, as soon as there is room; false if the run is stopped before. */
   const give = async (item: T): Promise<boolean> => {
-    const replicas = await work.replicas(item);
     while (!stopping()) {
       const next = change.promise;
-      const spare = (phase: Lane<T>["phase"]) =>
-        find((lane) => isSpare(lane) && lane.phase === phase && lane.replicas === replicas);
-      const lane = spare("idle") ?? spare("starting") ?? (fits(replicas) ? startLane(replicas) : undefined);
+      const replicas = await work.replicas(item, room.request);
+      const node = turns.avoids(item);
+      const lane = node === null ? laneFor(replicas) : await laneBeside(replicas, node);
       if (lane !== undefined) {
         lane.item = item;
         lane.wake.resolve();
         return true;
       }
       closeSpare();
-      await next;
+      await roomFor(replicas, next, true);
     }
     return false;
   };
 
-  const closeSpare = (): void => {
-    for (const lane of [...lanes].filter(isSpare)) {
-      if (lane.phase === "starting") lane.session.kill();
-      lane.phase = "stopping";
-      lane.wake.resolve();
-    }
+  /** One that has nothing to do, or a new one. */
+  const laneFor = (replicas: number): Lane<T> | undefined => {
+    const spare = (phase: Lane<T>["phase"]) =>
+      find((lane) => isSpare(lane) && lane.phase === phase && lane.replicas === replicas);
+    return spare("idle") ?? spare("starting") ?? (fits(replicas) ? startLane(replicas, null) : undefined);
   };
 
-  const startLane = (replicas: number): Lane<T> => {
+  /** One that is not on this node, unless there is no other place, not even in a moment. */
+  const laneBeside = async (replicas: number, node: string): Promise<Lane<T> | undefined> => {
+    const idle = find((lane) => isIdleBeside(lane, node, replicas));
+    if (idle !== undefined) return idle;
+    if (await isFree(replicas, node)) return startLane(replicas, node);
+    return find((lane) => endsBeside(lane, node)) === undefined ? laneFor(replicas) : undefined;
+  };
+
+  const closeSpare = (): void => [...lanes].filter(isSpare).forEach(close);
+
+  const startLane = (replicas: number, avoided: string | null): Lane<T> => {
+    nodeWait.end();
     const bounded = find((lane) => hasPlace(lane) || (lane.bounded && lane.phase === "starting")) === undefined;
+    const name = `${options.name}-${++started}`;
     const session = openGangSession(cluster, {
-      name: `${options.name}-${++started}`,
-      request: placement.request(replicas),
+      name,
+      request: room.request(replicas, avoided),
       placementDeadlineSeconds: bounded ? options.placementDeadline : 0,
       stopGraceSeconds: options.stopGraceSeconds,
+      patience: options.patience,
     });
-    const lane: Lane<T> = { replicas, session, phase: "starting", bounded, item: null, wake: deferred() };
+    const phase = "starting";
+    const lane: Lane<T> = { name, replicas, session, phase, bounded, avoided, nodes: [], item: null, wake: deferred() };
     lanes.add(lane);
     runLane(lane)
       .catch(fail)
@@ -177,7 +199,8 @@ export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: 
         return;
       }
       startFailures = 0;
-      while (session.clean && !stopping() && lane.phase !== "stopping") {
+      lane.nodes = ready.workers.map(({ nodeId }) => nodeId);
+      while (session.clean && !stopping() && lane.phase !== "stopping" && !isOut(lane)) {
         const item = nextItem(lane);
         if (item === null) {
           lane.phase = "idle";
@@ -189,9 +212,13 @@ export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: 
         lane.phase = "busy";
         changed();
         const verdict = await work.run(session, ready.workers, item, stopping);
-        if (verdict === "retry" || verdict === "interrupted") work.putBack(item);
         if (verdict === "cluster_lost") {
           throw new DistmisError("CLUSTER_UNAVAILABLE", `the cluster went away: ${(await session.ended).message}`);
+        }
+        if (verdict === "retry" || verdict === "interrupted") work.putBack(item);
+        if (verdict === "lost") {
+          delays.add(item, options.retryDelay(work.losses(item)));
+          await look();
         }
       }
     } catch (error) {
@@ -216,38 +243,44 @@ export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: 
 
   const startFailed = async (lane: Lane<T>, ended: GangEnded): Promise<void> => {
     const others = find((other) => other !== lane && hasPlace(other)) !== undefined;
-    const { cause, message } = ended;
+    const { cause, message, nodeId } = ended;
     if (cause === GangEndCause.GANG_END_CAUSE_SHUTDOWN) throw new DistmisError("CLUSTER_UNAVAILABLE", message);
     // Another gang found a place meanwhile; this one may wait without a bound.
     if (cause === GangEndCause.GANG_END_CAUSE_PLACEMENT_DEADLINE && others) return;
+    if (isPlacement(cause) && lane.avoided !== null) {
+      if (lane.item !== null) turns.attach(lane.item);
+      return;
+    }
+    if (!isPlacement(cause)) work.startFailed(lane.name, ended);
+    await look(isPlacement(cause));
+    // Nodes have left, or one is left out.
+    if (!room.holds(lane.replicas) || (nodeId !== undefined && room.isOut(nodeId))) return;
     if (!isPlacement(cause) && ++startFailures <= options.maxStartFailures) {
+      if (lane.item !== null) delays.add(lane.item, options.retryDelay(startFailures));
+      lane.item = null;
       await work.warn(`a worker could not be started and is tried again: ${message}`);
       return;
     }
-    // Nodes have left: the trial may do with fewer replicas.
-    if (lane.item !== null && (await work.replicas(lane.item)) !== lane.replicas) return;
     if (!others) throw new DistmisError(startErrorCode(cause), message);
     bound = Math.max(1, lanes.size - 1);
-    room = Math.max(1, used() - lane.replicas);
     await work.warn(`continuing with ${bound === 1 ? "1 trial" : `${bound} trials`} at once: ${message}`);
   };
 
-  const onFinish = (): void => {
+  /** What can't be seen now is seen the next time, or the cluster is lost, which is told by itself. */
+  const look = (doubted = false): Promise<void> => room.refresh(doubted).catch(() => {});
+  const watch = setInterval(() => {
+    if (isShort || find(({ phase }) => phase === "starting") !== undefined) void look();
+  }, WATCH_MS);
+  const askToEnd = (): void => {
     for (const lane of lanes) {
       if (lane.phase === "starting") lane.session.kill();
       else lane.session.requestStop("the run is being stopped");
       lane.wake.resolve();
     }
+    delays.flush();
     changed();
   };
-  let graceTimer: NodeJS.Timeout | undefined;
-  const onStop = (): void => {
-    onFinish();
-    graceTimer = setTimeout(killAll, options.stopGraceSeconds * 1000);
-  };
-  options.finish.addEventListener("abort", onFinish, { once: true });
-  options.stop.addEventListener("abort", onStop, { once: true });
-  options.kill.addEventListener("abort", killAll, { once: true });
+  const unwatch = watchSignals(options, askToEnd, killAll);
   void cluster.lost.then((reason) => {
     // A stop often reaches the shim as well: SLURM and systemd tell every process.
     if (stopping()) killAll();
@@ -257,22 +290,10 @@ export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: 
     dispatch().catch(fail);
     await done.promise;
   } finally {
-    clearTimeout(graceTimer);
-    options.finish.removeEventListener("abort", onFinish);
-    options.stop.removeEventListener("abort", onStop);
-    options.kill.removeEventListener("abort", killAll);
+    nodeWait.end();
+    clearInterval(watch);
+    unwatch();
+    delays.flush();
   }
-  if (fatal !== null) throw errorOf(fatal);
-}
-
-function errorOf({ error }: { error: unknown }): unknown {
-  return error;
-}
-
-function isPlacement(cause: GangEndCause): boolean {
-  return cause === GangEndCause.GANG_END_CAUSE_REFUSED || cause === GangEndCause.GANG_END_CAUSE_PLACEMENT_DEADLINE;
-}
-
-function startErrorCode(cause: GangEndCause): ErrorCode {
-  return isPlacement(cause) ? "PLACEMENT_REFUSED" : "TRAINER_FAILED";
+  throwIfFatal();
 }

@@ -11,16 +11,29 @@ const STRATEGIES: Record<ResourcesConfig["strategy"], PlacementStrategy> = {
   strict_spread: PlacementStrategy.PLACEMENT_STRATEGY_STRICT_SPREAD,
 };
 
+/** As much as Ray itself asks for of an accelerator type, of which a node that has it has 1. */
+const ACCELERATOR_SHARE = 0.001;
+
 /** Ray counts resources in ten-thousandths. */
 const RAY_UNIT = 1e4;
 
-export interface Placement {
-  /** What to ask for a trial with so many replicas; a replica has the same in all trials of a search. */
-  request(replicas: number): GangRequest;
-  /** How many trials with so many replicas the idle cluster holds, bounded by max_concurrent_trials; at least 1 each. */
+/** What the nodes of a moment hold when they are idle. */
+export interface Capacity {
+  /** How many trials with so many replicas, bounded by max_concurrent_trials; 0 where not one fits. */
   sizes: { replicas: number; concurrency: number }[];
-  /** Replicas that the idle cluster holds. */
+  /** Replicas. */
   room: number;
+  /** Why a size does not fit, for a person; empty if all of them do. */
+  missing: string;
+}
+
+export interface Placement {
+  /** What to ask for a trial with so many replicas, beside some nodes; a replica has the same in all trials of a search. */
+  request(replicas: number, excluded?: readonly string[]): GangRequest;
+  /** What the cluster holds now, beside some nodes. */
+  capacity(excluded?: readonly string[]): Promise<Capacity>;
+  /** When it was planned: every size fits. */
+  initial: Capacity;
   /** Upper bound of trials at once. */
   bound: number;
 }
@@ -41,43 +54,51 @@ export async function planPlacement(
     resources.cpus_per_replica === "auto"
       ? autoCpus((await cluster.describe()).nodes, { ...resources, replicas: Math.max(...sizes) })
       : resources.cpus_per_replica;
-  const request = (replicas: number): GangRequest => ({
+  const request = (replicas: number, excluded: readonly string[] = []): GangRequest => ({
     replicas,
     perReplica: {
       gpus,
       cpus,
       memoryBytes: resources.memory_per_replica,
-      custom: resources.custom,
+      custom: customOf(resources),
       nodeLabels: resources.node_labels,
     },
     strategy: STRATEGIES[resources.strategy],
+    excludedNodes: [...excluded],
   });
-  const held = new Map<number, number>();
-  for (const wanted of sizes) {
-    const replicas = await replicasHeld(cluster, request, resources, wanted);
-    const { gangsInTotal, missing } = await cluster.check(request(replicas));
-    if (gangsInTotal === 0) {
+  const capacity = async (excluded: readonly string[] = []): Promise<Capacity> => {
+    const held = new Map<number, number>();
+    const without: string[] = [];
+    for (const wanted of sizes) {
+      const replicas = await replicasHeld(cluster, (count) => request(count, excluded), resources, wanted);
+      const { gangsInTotal, missing } = await cluster.check(request(replicas, excluded));
       const asked = `${wanted} x (${gpus} GPU, ${cpus} CPU${auto ? " by cpus_per_replica: auto" : ""})`;
-      const hint =
-        gpus > 0
-          ? "on a Ray that distmis starts, --gpus N declares N GPUs, real or logical; --set resources.gpus_per_replica=0 does without"
-          : "ask for less in the experiment's resources";
-      const fewer = wanted > 1 ? ", --set resources.replicas=N asks for fewer replicas" : "";
-      throw new DistmisError(
-        "PLACEMENT_REFUSED",
-        `the cluster can't hold one trial, ${asked}: ${missing}; ${hint}${fewer}`,
-      );
+      if (gangsInTotal === 0) without.push(`the cluster can't hold one trial, ${asked}: ${missing}`);
+      held.set(replicas, gangsInTotal);
     }
-    held.set(replicas, gangsInTotal);
-  }
-  const [[only, gangs] = [1, 1]] = held;
-  return {
-    request,
-    sizes: [...held].map(([replicas, total]) => ({ replicas, concurrency: Math.min(total, bound) })),
-    // Of gangs that each keep to one node less may fit than there are places for replicas.
-    room: held.size === 1 ? only * gangs : (await cluster.check(request(1))).gangsInTotal,
-    bound,
+    const [[only, gangs] = [1, 1]] = held;
+    return {
+      sizes: [...held].map(([replicas, total]) => ({ replicas, concurrency: Math.min(total, bound) })),
+      // Of gangs that each keep to one node less may fit than there are places for replicas.
+      room: held.size === 1 ? only * gangs : (await cluster.check(request(1, excluded))).gangsInTotal,
+      missing: without[0] ?? "",
+    };
   };
+  const initial = await capacity();
+  if (initial.missing !== "") {
+    const hint =
+      gpus > 0
+        ? "on a Ray that distmis starts, --gpus N declares N GPUs, real or logical; --set resources.gpus_per_replica=0 does without"
+        : "ask for less in the experiment's resources";
+    const fewer = Math.max(...sizes) > 1 ? ", --set resources.replicas=N asks for fewer replicas" : "";
+    throw new DistmisError("PLACEMENT_REFUSED", `${initial.missing}; ${hint}${fewer}`);
+  }
+  return { request, capacity, initial, bound };
+}
+
+/** The custom resources of a replica, its type of accelerator among them. */
+function customOf({ custom, accelerator_type: type }: ResourcesConfig): Record<string, number> {
+  return { ...custom, ...(type === undefined ? {} : { [`accelerator_type:${type}`]: ACCELERATOR_SHARE }) };
 }
 
 /**
@@ -86,7 +107,7 @@ export async function planPlacement(
  */
 export async function replicasHeld(
   cluster: Cluster,
-  request: Placement["request"],
+  request: (replicas: number) => GangRequest,
   { elastic }: ResourcesConfig,
   wanted: number,
 ): Promise<number> {
@@ -101,7 +122,7 @@ export async function replicasHeld(
  */
 export async function replicasAfterLoss(
   cluster: Cluster,
-  request: Placement["request"],
+  request: (replicas: number) => GangRequest,
   resources: ResourcesConfig,
   wanted: number,
 ): Promise<number> {
@@ -129,8 +150,12 @@ async function largest(from: number, to: number, holds: (value: number) => Promi
  */
 export function autoCpus(nodes: readonly Node[], resources: ResourcesConfig): number {
   const { gpus_per_replica: gpus, max_concurrent_trials: bound, node_labels: labels } = resources;
+  const custom = Object.entries(customOf(resources));
   const usable = nodes.filter(
-    (node) => node.alive && Object.entries(labels).every(([name, value]) => node.labels[name] === value),
+    (node) =>
+      node.alive &&
+      Object.entries(labels).every(([name, value]) => node.labels[name] === value) &&
+      custom.every(([name, amount]) => (node.total[name] ?? 0) >= amount),
   );
   if (gpus === 0) {
     if (bound === undefined) return 1;

@@ -1,7 +1,7 @@
 /** The orchestrator: experiment -> trials -> assignments -> results, with the journal as its memory. */
 import path from "node:path";
 import type { Cluster } from "../cluster/index.ts";
-import { type Experiment, trialConfig } from "../config/index.ts";
+import type { Experiment } from "../config/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import {
   bestOf,
@@ -11,22 +11,19 @@ import {
   type RunFolder,
   type RunResults,
   rankedSummaries,
-  type TrialState,
 } from "../run-folder/index.ts";
-import { createSearcher, earlierTrials, knownTrials, needsStudy, outcomeOf, type Searcher } from "../search/index.ts";
+import { createSearcher, earlierTrials, knownTrials, needsStudy } from "../search/index.ts";
 import { announce } from "./announce.ts";
-import { runAttempt } from "./attempt.ts";
 import { createBoard } from "./board.ts";
 import { checkInputs } from "./check-inputs.ts";
 import { checkDiskNeed } from "./disk-need.ts";
 import { createEventQueue } from "./event-queue.ts";
 import { type RunEvent, remark } from "./events.ts";
-import { runLanes } from "./lanes.ts";
 import { leaveModel } from "./leave-model.ts";
 import { createLimits, type Limits } from "./limits.ts";
-import { planPlacement, replicasAfterLoss, replicasHeld } from "./placement.ts";
-import { replicasOfTrials, trialLimit } from "./planned.ts";
-import { createTrialSource, type TrialSource } from "./trial-source.ts";
+import { trialLimit } from "./planned.ts";
+import { runTrials } from "./run-trials.ts";
+import { createTrialSource } from "./trial-source.ts";
 
 export interface RunOptions {
   /** Folder of the run, on a file system that all nodes share; created if need be. */
@@ -214,94 +211,9 @@ async function searchAll(
   });
   const source = createTrialSource(folder, searcher, limits);
   try {
-    await runTrials(folder, searcher, source, connectOnce, experiment, options, limits, emit, changed);
+    await runTrials({ folder, searcher, source, connect: connectOnce, experiment, options, limits, emit, changed });
   } finally {
     source.close();
     await searcher.close();
   }
-}
-
-async function runTrials(
-  folder: RunFolder,
-  searcher: Searcher,
-  source: TrialSource,
-  connect: () => Promise<Cluster>,
-  experiment: Experiment,
-  { signal: stop, killSignal: kill, stopGraceSeconds = 10, waitForPlace = false }: StoppableOptions,
-  limits: Limits,
-  emit: Emit,
-  changed: () => void,
-): Promise<void> {
-  if (source.remaining() === 0 || limits.signal.aborted || stop.aborted) return;
-
-  const cluster = await connect().catch((error: unknown) => {
-    // An interrupted start is an interrupted run.
-    if (stop.aborted) return null;
-    throw error;
-  });
-  if (cluster === null) return;
-  const { resources } = experiment;
-  const placement = await planPlacement(cluster, resources, replicasOfTrials(experiment));
-  const { cpus = 0, gpus = 0 } = placement.request(1).perReplica ?? {};
-  const toRun = source.remaining();
-  const sizes = placement.sizes.map(({ replicas, concurrency }) => ({
-    replicas,
-    concurrency: Math.min(concurrency, toRun),
-  }));
-  await emit({
-    type: "run_placed",
-    time: new Date().toISOString(),
-    trials: Number.isFinite(toRun) ? toRun : null,
-    concurrency: Math.max(...sizes.map((size) => size.concurrency)),
-    sizes,
-    cpus,
-    gpus,
-  });
-
-  const report = (trial: TrialState, epoch: number, value: number) => {
-    limits.reported(trial, value);
-    return searcher.report(trial.id, epoch, value);
-  };
-  const stoppedBy = () => {
-    const limit = limits.reached();
-    return stop.aborted || limit === null
-      ? { cause: "interrupted" as const, error: "stopped by the user" }
-      : { cause: "limit" as const, error: limit };
-  };
-  const portsTaken = new Map<string, number>();
-  await runLanes<TrialState>(
-    cluster,
-    {
-      take: source.take,
-      async replicas(trial) {
-        const wanted = trialConfig(experiment, trial.parameters).resources.replicas;
-        const choose = trial.failures > 0 ? replicasAfterLoss : replicasHeld;
-        return choose(cluster, placement.request, resources, wanted);
-      },
-      async run(session, workers, trial, stopping) {
-        const context = { folder, experiment, emit, stopping, stoppedBy, portsTaken, report };
-        const release = limits.started(workers.length * gpus);
-        const verdict = await runAttempt(context, session, workers, trial).finally(release);
-        if (verdict === "ended") {
-          limits.ended(trial);
-          const outcome = outcomeOf(trial, experiment);
-          if (outcome !== null) await searcher.tell(trial.id, outcome);
-          changed();
-        }
-        return verdict;
-      },
-      putBack: source.putBack,
-      warn: (text) => emit(remark(text)),
-    },
-    {
-      name: experiment.name,
-      placement,
-      placementDeadline: waitForPlace ? 0 : resources.placement_deadline,
-      maxStartFailures: experiment.failure.max_failures,
-      finish: limits.signal,
-      stop,
-      kill,
-      stopGraceSeconds,
-    },
-  );
 }

@@ -8,6 +8,7 @@ import { makeFolder } from "../paths/index.ts";
 import { logName } from "../run-folder/index.ts";
 import { oneLine, openGangSession, outcomeName } from "./gang-session.ts";
 import { planPlacement } from "./placement.ts";
+import { PATIENT } from "./silence.ts";
 import { openTrialLogs } from "./trial-files.ts";
 
 export interface TaskOptions {
@@ -49,6 +50,7 @@ export async function runTask(cluster: Cluster, options: TaskOptions): Promise<R
     request: request(resources.replicas),
     placementDeadlineSeconds: resources.placement_deadline,
     stopGraceSeconds: STOP_GRACE_SECONDS,
+    patience: PATIENT,
   });
   const kill = (): void => session.kill();
   signal?.addEventListener("abort", kill, { once: true });
@@ -67,7 +69,7 @@ export async function runTask(cluster: Cluster, options: TaskOptions): Promise<R
       },
       { report: async () => {}, log: (rank, _stream, text) => logs.write(rank, text) },
     );
-    if (end.type === "lost") {
+    if (end.type !== "ended") {
       const { cause, message, rank = 0 } = end.ended;
       throw lostError(cause, `${message}; log: ${logFile(rank)}`, signal);
     }

@@ -23,10 +23,11 @@ export function plainLine(event: RunEvent): string | null {
     }
     case "epoch":
       return printable(`trial ${event.trial} epoch ${event.epoch}/${event.epochs} ${formatMetrics(event.metrics)}`);
-    case "trial_retried":
-      return printable(
-        `trial ${event.trial} starts again (${event.failures} of ${event.maxFailures} retries): ${event.error}`,
-      );
+    case "trial_retried": {
+      const when = event.delaySeconds === 0 ? "" : ` in ${formatSeconds(event.delaySeconds)}`;
+      const many = `${event.failures} of ${event.maxFailures} retries`;
+      return printable(`trial ${event.trial} starts again${when} (${many}): ${event.error}`);
+    }
     case "trial_ended": {
       if (event.state === "failed") return printable(`trial ${event.trial} failed: ${event.error ?? ""}`);
       const best = event.best === null ? "" : `, best ${formatMetric(event.best.value)} at epoch ${event.best.epoch}`;
@@ -45,14 +46,15 @@ export function plainLine(event: RunEvent): string | null {
 }
 
 /** `32 trials x 4 replicas, 2 at once, each replica with 1 GPU and 8 CPU` */
-function placedLine({ trials, sizes, gpus, cpus }: Extract<RunEvent, { type: "run_placed" }>): string {
+function placedLine({ trials, sizes, gpus, cpus, change }: Extract<RunEvent, { type: "run_placed" }>): string {
   const many = sizes.map(({ replicas }) => replicas).join(" or ");
   const atOnce =
     sizes.length === 1
       ? `${sizes[0]?.concurrency}`
       : sizes.map(({ replicas, concurrency }) => `${concurrency} of ${replicas}`).join(" or ");
   const what = `${trials === null ? "trials" : trials === 1 ? "1 trial" : `${trials} trials`} x ${many} ${many === "1" ? "replica" : "replicas"}`;
-  return `${what}, ${atOnce} at once, each replica with ${gpus} GPU and ${cpus} CPU`;
+  const why = change === "" ? "" : printable(`${change}: `);
+  return `${why}${what}, ${atOnce} at once, each replica with ${gpus} GPU and ${cpus} CPU`;
 }
 
 /** `loss 0.4123, val_dice 0.7010` */

@@ -34,7 +34,7 @@ after(async () => {
 
 function request(gpus: number, replicas = 1): GangRequest {
   const perReplica = { gpus, cpus: 1, memoryBytes: 0, custom: {}, nodeLabels: {} };
-  return { replicas, perReplica, strategy: PlacementStrategy.PLACEMENT_STRATEGY_PACK };
+  return { replicas, perReplica, strategy: PlacementStrategy.PLACEMENT_STRATEGY_PACK, excludedNodes: [] };
 }
 
 function privateDirs(): string[] {

@@ -24,13 +24,22 @@ function experimentOf(trials: number, more: Partial<ExperimentInput>): Experimen
     trainer: { module: path.join(folder, "task.mjs") },
     search: { space: { "trainer.parameters.n": { grid: Array.from({ length: trials }, (_, index) => index) } } },
     ...more,
+    failure: { retry_delay: 0.01, ...more.failure },
   });
 }
 
-async function runOn(cluster: ScriptedCluster, experiment: Experiment, options: Partial<RunOptions> = {}) {
+async function runOn(
+  cluster: ScriptedCluster,
+  experiment: Experiment,
+  options: Partial<RunOptions> = {},
+  onEvent: (event: RunEvent) => void = () => {},
+) {
   const started = runExperiment(cluster, experiment, { runDir: path.join(folder, `run-${++count}`), ...options });
   const events: RunEvent[] = [];
-  for await (const event of started) events.push(event);
+  for await (const event of started) {
+    events.push(event);
+    onEvent(event);
+  }
   return { cluster, events, results: await started.results };
 }
 
@@ -288,11 +297,21 @@ describe("resources.elastic", () => {
     const begun = await run({ slots: 3 }, experimentOf(1, { resources }));
     assert.deepEqual(startedWith(begun.events), [3]);
     await assert.rejects(run({ slots: 1 }, experimentOf(1, { resources })), /can't hold one trial, 4 x /);
-    await assert.rejects(runOn(losing(1), experimentOf(1, { resources })), /REFUSED/);
+    const left = /nodes have left, and the cluster can't hold one trial, 4 x .*: \d GPU on any node/;
+    const soon = { ...resources, placement_deadline: 0.05 };
+    await assert.rejects(runOn(losing(1), experimentOf(1, { resources: soon })), left);
   });
 
   it("without it a trial waits for the replicas that it was given", async () => {
-    await assert.rejects(runOn(losing(3), experimentOf(1, { resources: { replicas: 4 } })), /REFUSED/);
+    const waits = { replicas: 4, placement_deadline: 0.05 };
+    await assert.rejects(runOn(losing(3), experimentOf(1, { resources: waits })), /nodes have left, and .* 4 x /);
+    // More may come, until then nothing is asked of Ray.
+    const cluster = losing(3);
+    const { results } = await runOn(cluster, experimentOf(1, { resources: { replicas: 4 } }), {}, (event) => {
+      if (event.type === "log" && /nodes have left, and .*; waiting for others for 300 s/.test(event.text))
+        cluster.resize(4);
+    });
+    assert.equal(results.trials[0]?.state, "completed");
   });
 });
 

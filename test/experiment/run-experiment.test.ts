@@ -26,6 +26,7 @@ function experimentOf(trials: number, more: Partial<ExperimentInput> = {}): Expe
     trainer: { module: path.join(folder, "task.mjs") },
     search: { space: { "trainer.parameters.n": { grid: Array.from({ length: trials }, (_, index) => index) } } },
     ...more,
+    failure: { retry_delay: 0.01, ...more.failure },
   });
 }
 
@@ -130,7 +131,7 @@ describe("runExperiment", () => {
     assert.equal(results.best, null);
     assert.match(
       results.trials[0]?.error ?? "",
-      /^ended by GANG_END_CAUSE_TRAINER_EXITED; log: .*\/trials\/0001\/trainer\.log$/,
+      /^ended by GANG_END_CAUSE_TRAINER_EXITED; lost for the 2nd time, it is held to be at fault \(failure\.max_failures: 1\); log: .*\/trials\/0001\/trainer\.log$/,
     );
   });
 

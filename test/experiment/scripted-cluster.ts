@@ -19,14 +19,14 @@ export interface TrialScript {
 }
 
 export interface ScriptOptions {
-  /** Replicas that the cluster holds. */
-  slots: number;
-  /** Of those, how many are taken by others for ever. */
+  /** Replicas that the cluster holds, on a node called `n`; or on several, by their names. */
+  slots: number | Record<string, number>;
+  /** Of the first one's, how many are taken by others for ever. */
   busy?: number;
-  /** Asked for each rank. */
-  trial?: (assignment: Assignment) => TrialScript;
-  /** How the n-th gang (from 1) fails to start; null if it starts. */
-  start?: (gang: number) => GangEndCause | null;
+  /** Asked for each rank, with its node. */
+  trial?: (assignment: Assignment, node: string) => TrialScript;
+  /** How the n-th gang (from 1), whose first replica is on `node`, fails to start; null if it starts. */
+  start?: (gang: number, node: string) => GangEndCause | null;
   cpus?: number;
   /** Whether trials do not hear that they are to stop, as in a collective operation. */
   deaf?: boolean;
@@ -37,8 +37,8 @@ export interface ScriptedCluster extends Cluster {
   readonly assignments: Assignment[];
   /** Gangs that were started, that live now, and that ever lived at once. */
   readonly gangs: { started: number; alive: number; most: number };
-  /** From now on the cluster holds so many replicas. */
-  resize(slots: number): void;
+  /** From now on a node holds so many replicas; a new one joins, and one that holds none leaves. */
+  resize(slots: number, node?: string): void;
   lose(reason: string): void;
 }
 
@@ -46,8 +46,22 @@ export function scriptedCluster(options: ScriptOptions): ScriptedCluster {
   const gangs = { started: 0, alive: 0, most: 0 };
   const requests: GangRequest[] = [];
   const assignments: Assignment[] = [];
-  let { slots } = options;
-  let free = slots - (options.busy ?? 0);
+  const nodes = new Map(
+    Object.entries(typeof options.slots === "number" ? { n: options.slots } : options.slots).map(
+      ([name, slots], index) => [name, { slots, free: slots - (index === 0 ? (options.busy ?? 0) : 0) }],
+    ),
+  );
+  /** So many replicas one after the other on nodes that have `field` for them; null if there are not so many. */
+  const spread = ({ replicas, excludedNodes }: GangRequest, field: "slots" | "free"): string[] | null => {
+    const places = [...nodes].flatMap(([name, node]) =>
+      excludedNodes.includes(name) ? [] : Array<string>(Math.max(0, node[field])).fill(name),
+    );
+    return places.length < replicas ? null : places.slice(0, replicas);
+  };
+  const gangsIn = (request: GangRequest, field: "slots" | "free"): number => {
+    const all = [...nodes].filter(([name]) => !request.excludedNodes.includes(name));
+    return Math.floor(all.reduce((sum, [, node]) => sum + Math.max(0, node[field]), 0) / request.replicas);
+  };
   const waiting = new Set<() => void>();
   const living = new Set<(ended: GangEnded) => void>();
   let loseCluster: (reason: string) => void = () => {};
@@ -62,7 +76,7 @@ export function scriptedCluster(options: ScriptOptions): ScriptedCluster {
     const events: GangEvent[] = [];
     let wake: () => void = () => {};
     let ended = false;
-    let placed = false;
+    let placed: string[] | null = null;
     const running = new Map<number, Assignment>();
     let deadline: NodeJS.Timeout | undefined;
     const push = (event: GangEvent): void => {
@@ -79,28 +93,42 @@ export function scriptedCluster(options: ScriptOptions): ScriptedCluster {
       clearTimeout(deadline);
       waiting.delete(place);
       living.delete(end);
-      if (!placed) return;
+      if (placed === null) return;
       gangs.alive--;
-      free += replicas;
+      for (const name of placed) {
+        const node = nodes.get(name);
+        if (node !== undefined) node.free++;
+      }
       for (const other of waiting) other();
     };
-    const because = (cause: GangEndCause): GangEnded => ({ cause, message: `ended by ${GangEndCause[cause]}` });
+    const because = (cause: GangEndCause, rank?: number): GangEnded => ({
+      cause,
+      message: `ended by ${GangEndCause[cause]}`,
+      ...(rank === undefined ? {} : { rank, nodeId: placed?.[rank] }),
+    });
     const place = (): void => {
-      if (placed || ended) return;
-      if (replicas > slots) end(because(GangEndCause.GANG_END_CAUSE_REFUSED));
-      if (free < replicas || ended) return;
+      if (placed !== null || ended) return;
+      if (spread(gang.request, "slots") === null) end(because(GangEndCause.GANG_END_CAUSE_REFUSED));
+      const places = spread(gang.request, "free");
+      if (places === null || ended) return;
       waiting.delete(place);
       clearTimeout(deadline);
-      free -= replicas;
-      placed = true;
+      for (const name of places) {
+        const node = nodes.get(name);
+        if (node !== undefined) node.free--;
+      }
+      placed = places;
       gangs.most = Math.max(gangs.most, ++gangs.alive);
-      const failure = options.start?.(number) ?? null;
+      const failure = options.start?.(number, places[0] ?? "") ?? null;
       if (failure !== null) {
-        end(because(failure));
+        end(because(failure, 0));
         return;
       }
-      const worker = { nodeId: "n", hostName: "node", actorPid: 1, trainerPid: 2 };
-      const workers = ranks.map((rank) => ({ ...worker, rank, address: `10.0.0.${rank}`, gpuIds: [String(rank)] }));
+      const workers = ranks.map((rank) => {
+        const nodeId = places[rank] ?? "";
+        const who = { rank, nodeId, hostName: nodeId === "n" ? "node" : nodeId, address: `10.0.0.${rank}` };
+        return { ...who, gpuIds: [String(rank)], actorPid: 1, trainerPid: 2 };
+      });
       push({ type: "placed", workers });
       push({ type: "log", rank: 0, stream: "stderr", text: "trainer started\n" });
       const ready = { protocolVersion: PROTOCOL_VERSION, pid: 2, distmisVersion: "0", nodeVersion: "0" };
@@ -129,7 +157,7 @@ export function scriptedCluster(options: ScriptOptions): ScriptedCluster {
         end: how = "completed",
         clean = true,
         errorCode = "TRIAL_FAILED",
-      } = options.trial?.(assignment) ?? {};
+      } = options.trial?.(assignment, placed?.[rank] ?? "") ?? {};
       push({ type: "log", rank, stream: "stdout", text: `trial ${trialId} attempt ${attempt}\n` });
       for (const [index, value] of values.entries()) {
         const report = {
@@ -142,7 +170,7 @@ export function scriptedCluster(options: ScriptOptions): ScriptedCluster {
         message(rank, { $case: "report", value: { trialId, attempt, ...report, ...cost } });
       }
       if (how === "hang") return;
-      if (typeof how === "number") end({ ...because(how), rank });
+      if (typeof how === "number") end(because(how, rank));
       else {
         const outcome = how === "completed" ? TrialOutcome.TRIAL_OUTCOME_COMPLETED : TrialOutcome.TRIAL_OUTCOME_FAILED;
         trialEnded(assignment, outcome, clean, errorCode);
@@ -192,33 +220,28 @@ export function scriptedCluster(options: ScriptOptions): ScriptedCluster {
     gangs,
     lost,
     async describe() {
-      const total = { CPU: options.cpus ?? options.slots, GPU: options.slots };
-      const node = {
-        nodeId: "n",
-        hostName: "node",
-        address: "",
-        alive: true,
-        total,
-        free: total,
-        labels: {},
-        deathCause: "",
-      };
-      return { rayVersion: "0", pythonVersion: "0", rayAddress: "", nodes: [node] };
+      const described = [...nodes].map(([nodeId, { slots }]) => {
+        const total = { CPU: options.cpus ?? slots, GPU: slots };
+        const hostName = nodeId === "n" ? "node" : nodeId;
+        return { nodeId, hostName, address: "10.0.0.0", alive: true, total, free: total, labels: {}, deathCause: "" };
+      });
+      return { rayVersion: "0", pythonVersion: "0", rayAddress: "", nodes: described };
     },
-    async check({ replicas }) {
-      return {
-        gangsInTotal: Math.floor(slots / replicas),
-        gangsInFree: Math.floor(Math.max(0, free) / replicas),
-        missing: slots < replicas ? `${replicas - slots} GPU on any node` : "",
-      };
+    async check(request) {
+      const gangsInTotal = gangsIn(request, "slots");
+      const there = gangsIn({ ...request, replicas: 1 }, "slots");
+      const missing = gangsInTotal === 0 ? `${request.replicas - there} GPU on any node` : "";
+      return { gangsInTotal, gangsInFree: gangsIn(request, "free"), missing };
     },
     runGang,
     async openStudy() {
       throw new Error("a scripted cluster has no Optuna");
     },
-    resize(count) {
-      free += count - slots;
-      slots = count;
+    resize(count, name = "n") {
+      const node = nodes.get(name) ?? { slots: 0, free: 0 };
+      nodes.set(name, { slots: count, free: node.free + count - node.slots });
+      if (count === 0) nodes.delete(name);
+      for (const place of waiting) place();
     },
     lose(reason) {
       loseCluster(reason);
