@@ -32,8 +32,8 @@ export async function prepareSearch(dir: string, rates: number): Promise<string>
         "train.optimizer": { grid: ["adam", "sgd"] },
       },
     },
-    // Every kill is a fault of the machine, and a trial may meet more of them than any user would bear.
-    failure: { max_failures: 100_000 },
+    // Every kill is a fault of the machine, and a trial, or a node, may meet more of them than any user would bear.
+    failure: { max_failures: 100_000, max_retry_delay: 1, node_failures: 0 },
   };
   fs.writeFileSync(file, stringify(experiment));
   return file;
