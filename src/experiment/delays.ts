@@ -2,25 +2,34 @@
 export interface Delays<T> {
   readonly size: number;
   add(item: T, seconds: number): void;
+  /** Whether one is due so soon that a new gang would take longer to start. */
+  isOneDue(): boolean;
   /** Ends all waits at once. */
   flush(): void;
 }
 
+/** What a gang takes to start, at least. */
+const SOON_MS = 2000;
+
 /** @param due takes an item whose time has come */
 export function createDelays<T>(due: (item: T) => void): Delays<T> {
-  const timers = new Map<T, NodeJS.Timeout>();
+  const waits = new Map<T, { timer: NodeJS.Timeout; at: number }>();
   const over = (item: T): void => {
-    clearTimeout(timers.get(item));
-    timers.delete(item);
+    clearTimeout(waits.get(item)?.timer);
+    waits.delete(item);
     due(item);
   };
   return {
     get size() {
-      return timers.size;
+      return waits.size;
     },
-    add: (item, seconds) => void timers.set(item, setTimeout(over, seconds * 1000, item)),
+    add(item, seconds) {
+      const timer = setTimeout(over, seconds * 1000, item);
+      waits.set(item, { timer, at: performance.now() + seconds * 1000 });
+    },
+    isOneDue: () => [...waits.values()].some(({ at }) => at - performance.now() <= SOON_MS),
     flush() {
-      for (const item of [...timers.keys()]) over(item);
+      for (const item of [...waits.keys()]) over(item);
     },
   };
 }

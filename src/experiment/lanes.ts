@@ -104,7 +104,7 @@ export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: 
         if (!(await give(item))) work.putBack(item);
         continue;
       }
-      closeSpare();
+      if (!delays.isOneDue()) closeSpare();
       if (lanes.size === 0 && delays.size === 0) break;
       // What runs may come back.
       await next;
