@@ -43,13 +43,16 @@ export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: 
   let change = deferred();
   let started = 0;
   let startFailures = 0;
-  let fatal: { error: unknown } | null = null;
+  /** What can't be worked around; the first is told. */
+  const fatal: unknown[] = [];
   /** Whether there is something to run for which there is no room. */
   let isShort = false;
 
   const stopping = (): boolean =>
-    options.finish.aborted || options.stop.aborted || options.kill.aborted || fatal !== null;
-  const used = (): number => [...lanes].reduce((sum, { replicas }) => sum + replicas, 0);
+    options.finish.aborted || options.stop.aborted || options.kill.aborted || fatal.length > 0;
+  /** Those that are not on a node that is left out: it is no part of the room. */
+  const inRoom = (): Lane<T>[] => [...lanes].filter((lane) => !isOut(lane));
+  const used = (): number => inRoom().reduce((sum, { replicas }) => sum + replicas, 0);
   const find = (wanted: (lane: Lane<T>) => boolean): Lane<T> | undefined => [...lanes].find(wanted);
 
   const changed = (): void => {
@@ -62,11 +65,8 @@ export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: 
     changed();
   };
   const fail = (error: unknown): void => {
-    fatal ??= { error };
+    fatal.push(error);
     killAll();
-  };
-  const throwIfFatal = (): void => {
-    if (fatal !== null) throw fatal.error;
   };
   const nodeWait = createNodeWait(options.placementDeadline, work.warn, fail);
   const delays = createDelays<T>((item) => {
@@ -75,9 +75,9 @@ export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: 
   });
   const room = await options.room(() => {
     bound = options.placement.bound;
-    for (const lane of lanes) if (lane.phase === "idle" && isOut(lane)) close(lane);
+    [...lanes].filter((lane) => lane.phase === "idle" && isOut(lane)).forEach(close);
     // Their places have gone.
-    for (const lane of surplus(lanes, room.capacity.room)) close(lane);
+    surplus(inRoom(), room.capacity.room).forEach(close);
     changed();
   });
   const isOut = ({ nodes }: Lane<T>): boolean => nodes.some(room.isOut);
@@ -254,7 +254,7 @@ export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: 
     if (!isPlacement(cause)) work.startFailed(lane.name, ended);
     await look(isPlacement(cause));
     // Nodes have left, or one is left out.
-    if (!room.holds(lane.replicas) || (nodeId !== undefined && room.isOut(nodeId))) return;
+    if (stopping() || !room.holds(lane.replicas) || (nodeId !== undefined && room.isOut(nodeId))) return;
     if (!isPlacement(cause) && ++startFailures <= options.maxStartFailures) {
       if (lane.item !== null) delays.add(lane.item, options.retryDelay(startFailures));
       lane.item = null;
@@ -295,5 +295,5 @@ export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: 
     unwatch();
     delays.flush();
   }
-  throwIfFatal();
+  if (fatal.length > 0) throw fatal[0];
 }

@@ -80,7 +80,10 @@ export async function planPlacement(
     return {
       sizes: [...held].map(([replicas, total]) => ({ replicas, concurrency: Math.min(total, bound) })),
       // Of gangs that each keep to one node less may fit than there are places for replicas.
-      room: held.size === 1 ? only * gangs : (await cluster.check(request(1, excluded))).gangsInTotal,
+      room:
+        held.size === 1 && resources.elastic === undefined
+          ? only * gangs
+          : (await cluster.check(request(1, excluded))).gangsInTotal,
       missing: without[0] ?? "",
     };
   };
