@@ -11,7 +11,7 @@ import {
 import { hasEnded, trialId } from "../run-folder/index.ts";
 import { createProposals } from "../search/index.ts";
 import { type DryTrial, type Estimate, estimate } from "./estimate.ts";
-import { measuredPaces, type Pace, stateIn } from "./pace.ts";
+import { measure, type Pace } from "./pace.ts";
 
 export interface DryRunOptions {
   /** Where the run would lie: what it holds counts. */
@@ -49,9 +49,8 @@ export interface DryRun {
 export async function dryRun(experiment: Experiment, options: DryRunOptions): Promise<DryRun> {
   const runDir = path.resolve(options.runDir);
   const { search, resources } = experiment;
-  const state = await stateIn(runDir);
-  const paces = await measuredPaces(runDir, state, experiment);
-  const known = [...(state?.trials.values() ?? [])];
+  const { reading, paces } = await measure(runDir, experiment);
+  const known = [...(reading?.state.trials.values() ?? [])];
   const proposals = createProposals(
     experiment,
     known.map(({ parameters }) => parameters),
@@ -101,6 +100,6 @@ function describe(
   // A trainer of the user's own knows its epochs alone.
   const epochs = experiment.trainer.module === undefined ? field("train.epochs") : (pace?.epochs ?? null);
   const left = epochs === null ? null : Math.max(0, epochs - done);
-  const seconds = left === null || pace === undefined ? null : left * pace.secondsPerEpoch;
+  const seconds = left === null || pace === undefined ? null : left * pace.secondsPerEpoch + pace.secondsBeside;
   return { trial, parameters, replicas, epochs: left, seconds };
 }

@@ -59,8 +59,9 @@ function estimateLines({ estimate, resources }: DryRun): string[] {
   return [...lines, ...remarks];
 }
 
-function paceLine({ replicas, secondsPerEpoch, trials, run }: Pace): string {
-  return `measured: ${formatSeconds(secondsPerEpoch)} an epoch with ${plural(replicas, "replica")}, the median of ${plural(trials, "trial")} in ${run}`;
+function paceLine({ replicas, secondsPerEpoch, secondsBeside, trials, run }: Pace): string {
+  const each = `${formatSeconds(secondsPerEpoch)} an epoch and ${formatSeconds(secondsBeside)} beside`;
+  return `measured: ${each} with ${plural(replicas, "replica")}, by ${plural(trials, "trial")} in ${run}`;
 }
 
 function hours(value: number): string {
