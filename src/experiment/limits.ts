@@ -56,7 +56,7 @@ export function createLimits(state: RunState, { search }: Experiment, say: (text
   let best: { trial: string; value: number } | null = null;
   let since = 0;
   const checkPlateau = (trial: TrialState): void => {
-    const value = bestEpoch(trial, mode)?.value;
+    const value = limits.plateau === undefined ? undefined : bestEpoch(trial, mode)?.value;
     if (limits.plateau === undefined || value === undefined) return;
     const gain = best === null ? Number.POSITIVE_INFINITY : mode === "max" ? value - best.value : best.value - value;
     const better = gain > 0 && gain >= limits.plateau.min_delta;

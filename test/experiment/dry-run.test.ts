@@ -86,7 +86,7 @@ describe("a dry run", () => {
       [{ space: n(1, 2, 3, 4, 5), warm_start: { runs: [runDir] } }, newDir(), 5],
     ];
     for (const [search, dir, left] of cases) {
-      const plan = await dryRun(experimentOf(search), { runDir: dir, gpus: 2 });
+      const plan = await dryRun(experimentOf(search), { runDir: dir, gpus: 2, extend: true });
       assert.equal(plan.trials.length, left);
       const [pace] = plan.estimate.paces;
       assert.ok(pace);
@@ -101,7 +101,12 @@ describe("a dry run", () => {
       assert.equal(plan.estimate.concurrency, 2);
       assert.match(dryRunText(plan), /\nestimate: [\de.-]+ GPU hours, [\d.]+ s with 2 trials at once$/);
     }
+    await assert.rejects(dryRun(experimentOf({ space: n(1, 2, 3) }), { runDir }), {
+      code: "RUN_REFUSED",
+      message: /continue it with --extend/,
+    });
     const plan = await dryRun(experimentOf({ space: n(1, 2) }), { runDir, gpus: 2 });
+    assert.equal(plan.toRun, 0);
     assert.match(dryRunText(plan), /2 trials by sampler grid, 2 ended before; .*\ntrials:\n {2}none\n/s);
   });
 
