@@ -7,6 +7,8 @@ export async function printDryRun(experiment: Experiment, runDir: string, args: 
   const { gpus, cpus, json } = args;
   const plan = await dryRun(experiment, {
     runDir,
+    extend: args.extend === true,
+    retryFailed: args["retry-failed"] === true,
     ...(gpus === undefined ? {} : { gpus }),
     ...(cpus === undefined ? {} : { cpus }),
   });

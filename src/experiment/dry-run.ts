@@ -8,12 +8,12 @@ import {
   type Parameters,
   type SearchConfig,
 } from "../config/index.ts";
-import { hasEnded, trialId } from "../run-folder/index.ts";
+import { hasEnded, type OpenOptions, planExtension, trialId } from "../run-folder/index.ts";
 import { createProposals } from "../search/index.ts";
 import { type DryTrial, type Estimate, estimate } from "./estimate.ts";
-import { measuredPaces, type Pace, stateIn } from "./pace.ts";
+import { measure, type Pace } from "./pace.ts";
 
-export interface DryRunOptions {
+export interface DryRunOptions extends OpenOptions {
   /** Where the run would lie: what it holds counts. */
   runDir: string;
   /** GPUs of the cluster; without them no wall time is estimated, unless a trial needs none. */
@@ -29,7 +29,9 @@ export interface DryRun {
   sampler: SearchConfig["sampler"];
   /** How many trials there will be in all; null if that is open. */
   total: number | null;
-  /** How many of them have ended before. */
+  /** How many of them would be run: none of a finished run; null if that is open. */
+  toRun: number | null;
+  /** How many have ended before. */
   ended: number;
   /** Those that are known already, in their order; samplers that learn from results draw the others later. */
   trials: DryTrial[];
@@ -44,23 +46,24 @@ export interface DryRun {
 /**
  * Looks ahead. Quick, and writes nothing.
  *
- * @throws DistmisError RUN_REFUSED, FILE_UNUSABLE if the run folder or one of the warm start can't be read
+ * @throws DistmisError RUN_REFUSED as the run itself; FILE_UNUSABLE if the run folder or one of the warm start can't be read
  */
 export async function dryRun(experiment: Experiment, options: DryRunOptions): Promise<DryRun> {
   const runDir = path.resolve(options.runDir);
   const { search, resources } = experiment;
-  const state = await stateIn(runDir);
-  const paces = await measuredPaces(runDir, state, experiment);
-  const known = [...(state?.trials.values() ?? [])];
+  const { reading, paces } = await measure(runDir, experiment);
+  const known = [...(reading?.state.trials.values() ?? [])];
+  const extension = reading === null ? null : planExtension(runDir, reading.state, experiment, options);
+  const reopened = new Set(extension?.reopened);
+  const isOver = reading?.state.finished === true && extension === null;
+  const again = isOver ? [] : known.filter((trial) => !hasEnded(trial) || reopened.has(trial.id));
   const proposals = createProposals(
     experiment,
     known.map(({ parameters }) => parameters),
   );
   const bound = search.limits.trials ?? Number.POSITIVE_INFINITY;
-  const more = Math.min(proposals.remaining(), Math.max(0, bound - known.length));
-  const planned = known
-    .filter((trial) => !hasEnded(trial))
-    .map(({ id, parameters, epoch }) => describe(experiment, id, parameters, epoch, paces));
+  const more = isOver ? 0 : Math.min(proposals.remaining(), Math.max(0, bound - known.length));
+  const planned = again.map(({ id, parameters, epoch }) => describe(experiment, id, parameters, epoch, paces));
   for (let number = known.length + 1; number <= Math.min(known.length + more, MAX_TRIALS); number++) {
     const parameters = proposals.next();
     if (parameters === null) break;
@@ -72,6 +75,7 @@ export async function dryRun(experiment: Experiment, options: DryRunOptions): Pr
     runDir,
     sampler: search.sampler,
     total: Number.isFinite(total) ? total : null,
+    toRun: Number.isFinite(more) ? again.length + more : null,
     ended: known.filter(hasEnded).length,
     trials: planned,
     space: axesOf(experiment).map((axis) => ({
@@ -81,7 +85,7 @@ export async function dryRun(experiment: Experiment, options: DryRunOptions): Pr
     })),
     limits: search.limits,
     resources: { gpus: resources.gpus_per_replica, cpus: resources.cpus_per_replica },
-    estimate: estimate(experiment, planned, total - known.filter(hasEnded).length, paces, options),
+    estimate: estimate(experiment, planned, again.length + more, paces, options),
   };
 }
 
@@ -101,6 +105,6 @@ function describe(
   // A trainer of the user's own knows its epochs alone.
   const epochs = experiment.trainer.module === undefined ? field("train.epochs") : (pace?.epochs ?? null);
   const left = epochs === null ? null : Math.max(0, epochs - done);
-  const seconds = left === null || pace === undefined ? null : left * pace.secondsPerEpoch;
+  const seconds = left === null || pace === undefined ? null : left * pace.secondsPerEpoch + pace.secondsBeside;
   return { trial, parameters, replicas, epochs: left, seconds };
 }

@@ -79,7 +79,7 @@ function howToMeasure(sizes: readonly number[]): string {
   const what = sizes.length === 0 ? "" : ` with ${sizes.join(" or ")} ${many}`;
   return (
     `the time is not known: no trial${what} on this data has reported an epoch, neither in the run folder nor in a run of ` +
-    "search.warm_start.runs; to measure it, run one trial for one epoch with --set search.limits.trials=1 --set train.epochs=1 " +
+    "search.warm_start.runs; to measure it, run one trial for two epochs with --set search.limits.trials=1 --set train.epochs=2 " +
     "--run-dir DIR, then look again with --set search.warm_start.runs=[DIR]"
   );
 }

@@ -49,14 +49,14 @@ export function createLimits(state: RunState, { search }: Experiment, say: (text
   const checkTarget = ({ id }: TrialState, value: number): void => {
     if (isGoodEnough(value))
       end(
-        `search.limits.target: trial ${id} has ${metric} ${value}, at ${mode === "max" ? "least" : "most"} ${limits.target} was asked for`,
+        `search.limits.target: trial ${id} has ${metric} ${Number(value.toPrecision(6))}, at ${mode === "max" ? "least" : "most"} ${limits.target} was asked for`,
       );
   };
 
   let best: { trial: string; value: number } | null = null;
   let since = 0;
   const checkPlateau = (trial: TrialState): void => {
-    const value = bestEpoch(trial, mode)?.value;
+    const value = limits.plateau === undefined ? undefined : bestEpoch(trial, mode)?.value;
     if (limits.plateau === undefined || value === undefined) return;
     const gain = best === null ? Number.POSITIVE_INFINITY : mode === "max" ? value - best.value : best.value - value;
     const better = gain > 0 && gain >= limits.plateau.min_delta;
@@ -64,7 +64,7 @@ export function createLimits(state: RunState, { search }: Experiment, say: (text
     if (better) best = { trial: trial.id, value };
     if (best === null || since < limits.plateau.trials) return;
     close(
-      `search.limits.plateau: ${since} trials have ended since trial ${best.trial} had ${metric} ${best.value}, none better by ${limits.plateau.min_delta}`,
+      `search.limits.plateau: ${since} trials have ended since trial ${best.trial} had ${metric} ${Number(best.value.toPrecision(6))}, none better by ${limits.plateau.min_delta}`,
     );
   };
 

@@ -4,12 +4,12 @@ import type { Cluster } from "../cluster/index.ts";
 import type { Experiment } from "../config/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import {
-  bestOf,
   createResultsWriter,
   hasEnded,
   openRun,
   type RunFolder,
   type RunResults,
+  rankedResults,
   rankedSummaries,
 } from "../run-folder/index.ts";
 import { createSearcher, earlierTrials, knownTrials, needsStudy } from "../search/index.ts";
@@ -91,7 +91,7 @@ async function execute(
   try {
     await announce(folder, experiment, emit);
     if (!folder.state.finished) await work(folder, connect, experiment, options, emit);
-    const ranked = resultsOf(folder, experiment);
+    const ranked = rankedResults(folder.state, experiment, folder.dir);
     const { model, problem } = await leaveModel(ranked, experiment);
     if (problem !== null) await emit(remark(problem));
     const results = { ...ranked, model };
@@ -115,20 +115,6 @@ async function execute(
   } finally {
     await folder.close();
   }
-}
-
-function resultsOf(folder: RunFolder, experiment: Experiment): Omit<RunResults, "model"> {
-  const { metric, mode } = experiment.search;
-  const trials = rankedSummaries(folder.state, experiment, folder.dir);
-  return {
-    state: folder.state.finished ? "finished" : "interrupted",
-    limit: folder.state.limit,
-    runDir: folder.dir,
-    metric,
-    mode,
-    trials,
-    best: bestOf(trials),
-  };
 }
 
 async function work(

@@ -7,7 +7,7 @@ const HOUR = 3600;
 
 /** The space, the trials (the first `rows` of them, the rest is counted), and the estimate; no newline at the end. */
 export function dryRunText(run: DryRun, rows = DEFAULT_ROWS): string {
-  const { name, sampler, total, ended, runDir, trials, space } = run;
+  const { name, sampler, total, toRun, ended, runDir, trials, space } = run;
   const many = total === null ? "trials without a bound" : plural(total, "trial");
   const before = ended === 0 ? "" : `, ${ended} ended before`;
   const lines = [`run ${name}: ${many} by sampler ${sampler}${before}; ${runDir} (nothing is started or written)`];
@@ -18,11 +18,10 @@ export function dryRunText(run: DryRun, rows = DEFAULT_ROWS): string {
   }
   lines.push(...limitLines(run), "trials:", ...trials.slice(0, rows).map((trial) => `  ${trialLine(trial)}`));
   if (trials.length > rows) lines.push(`  then ${trials.length - rows} more`);
-  const left = total === null ? null : total - ended;
-  if (left === null || left > trials.length) {
-    const open = left === null ? "others" : plural(left - trials.length, "trial");
-    lines.push(`  ${trials.length === 0 ? "" : "then "}${open} that sampler ${sampler} draws by the results`);
-  } else if (left === 0) lines.push("  none");
+  if (toRun === null || toRun > trials.length) {
+    const open = toRun === null ? "others" : plural(toRun - trials.length, "trial");
+    lines.push(`  ${trials.length === 0 ? "" : "then "}${open} that sampler ${sampler} draws later`);
+  } else if (toRun === 0) lines.push("  none");
   return printableLines([...lines, ...estimateLines(run)]);
 }
 
@@ -59,8 +58,9 @@ function estimateLines({ estimate, resources }: DryRun): string[] {
   return [...lines, ...remarks];
 }
 
-function paceLine({ replicas, secondsPerEpoch, trials, run }: Pace): string {
-  return `measured: ${formatSeconds(secondsPerEpoch)} an epoch with ${plural(replicas, "replica")}, the median of ${plural(trials, "trial")} in ${run}`;
+function paceLine({ replicas, secondsPerEpoch, secondsBeside, trials, run }: Pace): string {
+  const each = `${formatSeconds(secondsPerEpoch)} an epoch and ${formatSeconds(secondsBeside)} beside`;
+  return `measured: ${each} with ${plural(replicas, "replica")}, by ${plural(trials, "trial")} in ${run}`;
 }
 
 function hours(value: number): string {

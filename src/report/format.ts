@@ -31,8 +31,13 @@ export function formatBytes(bytes: number): string {
 export function formatParameters(parameters: Readonly<Record<string, unknown>>): string {
   const names = shortNames(Object.keys(parameters));
   return Object.entries(parameters)
-    .map(([path, value]) => `${names.get(path)}=${value}`)
+    .map(([path, value]) => `${names.get(path)}=${formatValue(value)}`)
     .join(" ");
+}
+
+/** The value of a parameter; a number that was drawn is cut to seven digits, config.json of the trial has it whole. */
+export function formatValue(value: unknown): string {
+  return typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(7))) : String(value);
 }
 
 /** The last part of each path, or the whole path where that would be ambiguous. */

@@ -10,6 +10,7 @@ export {
   createResultsWriter,
   type ResultsWriter,
   type RunResults,
+  rankedResults,
   rankedSummaries,
   runsToCsv,
   type TrialSummary,

@@ -72,6 +72,21 @@ export function bestOf([first]: readonly TrialSummary[]): TrialSummary | null {
   return first === undefined || first.best === null ? null : first;
 }
 
+/** What a run has come to, but for its model. */
+export function rankedResults(state: RunState, experiment: Experiment, runDir: string): Omit<RunResults, "model"> {
+  const { metric, mode } = experiment.search;
+  const trials = rankedSummaries(state, experiment, runDir);
+  return {
+    state: state.finished ? "finished" : "interrupted",
+    limit: state.limit,
+    runDir,
+    metric,
+    mode,
+    trials,
+    best: bestOf(trials),
+  };
+}
+
 function compare(a: TrialSummary, b: TrialSummary, mode: "max" | "min"): number {
   const byId = a.trial.length - b.trial.length || (a.trial < b.trial ? -1 : 1);
   if (a.best === null || b.best === null) return Number(a.best === null) - Number(b.best === null) || byId;

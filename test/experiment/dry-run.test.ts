@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { defineExperiment, type Experiment, type ExperimentInput } from "../../src/config/index.ts";
-import { dryRun, readRun, runExperiment } from "../../src/experiment/index.ts";
+import { dryRun, runExperiment } from "../../src/experiment/index.ts";
 import { dryRunText } from "../../src/report/index.ts";
 import { earlierTrials } from "../../src/search/index.ts";
 import { scriptedCluster } from "./scripted-cluster.ts";
@@ -81,27 +81,32 @@ describe("a dry run", () => {
   it("estimates by what trials have taken, in this run or in one that it starts from", async () => {
     const runDir = newDir();
     await run(experimentOf({ space: n(1, 2) }), runDir);
-    const { state } = await readRun(runDir);
-    const [first, second] = [...state.trials.values()];
-    assert.ok(first && second);
-    const pace = (first.seconds + second.seconds) / 2 / 3;
     const cases: [Search, string, number][] = [
       [{ space: n(1, 2, 3, 4, 5) }, runDir, 3],
       [{ space: n(1, 2, 3, 4, 5), warm_start: { runs: [runDir] } }, newDir(), 5],
     ];
     for (const [search, dir, left] of cases) {
-      const plan = await dryRun(experimentOf(search), { runDir: dir, gpus: 2 });
+      const plan = await dryRun(experimentOf(search), { runDir: dir, gpus: 2, extend: true });
       assert.equal(plan.trials.length, left);
-      assert.equal(plan.estimate.paces[0]?.trials, 2);
+      const [pace] = plan.estimate.paces;
+      assert.ok(pace);
+      assert.deepEqual([pace.trials, pace.replicas, pace.epochs, pace.run], [2, 1, 3, runDir]);
+      const seconds = 3 * pace.secondsPerEpoch + pace.secondsBeside;
+      assert.ok(seconds > 0 && seconds < 10, String(seconds));
       const near = (value: number | null, expected: number) =>
         assert.ok(Math.abs((value ?? 0) * 3600 - expected) < 1e-6, `${(value ?? 0) * 3600}, expected ${expected}`);
-      near(plan.estimate.gpuHours, left * 3 * pace);
+      near(plan.estimate.gpuHours, left * seconds);
       // Two at a time.
-      near(plan.estimate.wallHours, Math.ceil(left / 2) * 3 * pace);
+      near(plan.estimate.wallHours, Math.ceil(left / 2) * seconds);
       assert.equal(plan.estimate.concurrency, 2);
       assert.match(dryRunText(plan), /\nestimate: [\de.-]+ GPU hours, [\d.]+ s with 2 trials at once$/);
     }
+    await assert.rejects(dryRun(experimentOf({ space: n(1, 2, 3) }), { runDir }), {
+      code: "RUN_REFUSED",
+      message: /continue it with --extend/,
+    });
     const plan = await dryRun(experimentOf({ space: n(1, 2) }), { runDir, gpus: 2 });
+    assert.equal(plan.toRun, 0);
     assert.match(dryRunText(plan), /2 trials by sampler grid, 2 ended before; .*\ntrials:\n {2}none\n/s);
   });
 
