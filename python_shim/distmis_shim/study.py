@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution
-from optuna.pruners import BasePruner
+from optuna.pruners import BasePruner, PercentilePruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
@@ -110,7 +110,7 @@ class Study:
         for parameter, distribution in self._space.active(values).items():
             trial._suggest(parameter, distribution)
 
-    def report(self, name: str, epoch: int, value: float) -> bool:
+    def report(self, name: str, epoch: int, value: float, replayed: bool = False) -> bool:
         """Whether the trial is to end. What it has reported before does not count again, and a decision stays."""
         running = self._running(name, "report")
         if epoch < 1:
@@ -119,7 +119,9 @@ class Study:
             return running.pruned
         running.reported.add(epoch)
         running.trial.report(value, epoch)
-        running.pruned = running.pruned or (self._pruner is not None and running.trial.should_prune())
+        # Percentiles follow from the values alone, by a look at every trial; the other pruners mark what they decided.
+        decides = self._pruner is not None and not (replayed and isinstance(self._pruner, PercentilePruner))
+        running.pruned = running.pruned or (decides and running.trial.should_prune())
         return running.pruned
 
     def tell(self, name: str, finish: pb.TrialFinish) -> None:
@@ -135,7 +137,7 @@ class Study:
             if kind == "begin":
                 self.begin(event.begin.trial, event.begin.parameters, event.begin.drawn)
             elif kind == "report":
-                self.report(event.report.trial, event.report.at.epoch, event.report.at.value)
+                self.report(event.report.trial, event.report.at.epoch, event.report.at.value, replayed=True)
             elif kind == "tell":
                 self.tell(event.tell.trial, event.tell.finish)
             elif kind == "warm":
