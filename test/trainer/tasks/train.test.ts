@@ -294,6 +294,14 @@ test("a damaged checkpoint is said and the one before it is taken, to the same e
   }
 });
 
+test("where a node can't write a checkpoint for another reason, that is no fault of the trial", async () => {
+  const { trial, folder, reports } = trialIn("unwritable", trialConfig({ epochs: 1 }));
+  fs.writeFileSync(path.join(folder, "checkpoints"), "in the way");
+  await assert.rejects(trainTask.run(trial), { code: "TRAINER_FAILED", message: /EEXIST.*unwritable\/checkpoints/ });
+  assert.equal(reports.length, 0);
+  assert.equal(trainTask.leftovers?.(), null);
+});
+
 test("checkpoints are one file under several names, and written as often as train.checkpoint_epochs says", async () => {
   const config = trialConfig({ epochs: 5, checkpoint_epochs: 3, keep_best: 2 });
   const { trial, reports, folder } = trialIn("seldom", config);
