@@ -53,7 +53,7 @@ describe("a disk without room for the checkpoints", () => {
     assert.equal(error.code, "DISK_FULL");
     assert.match(
       error.message,
-      /^checkpoints of 4 trials take up to \d+\.\d MB \(\d\.\d MB each\), [12]\.\d MB are free in .*\/small\/run: make room, .*--no-disk-check/,
+      /^checkpoints of 4 trials take up to \d+\.\d MB \(\d\.\d MB each\), [12]\.\d MB are free in .*\/small\/run: make room, .*--no-disk-check and `distmis gc` now and then$/,
     );
     const { said, results } = await run(experiment, { ...options, diskCheck: false });
     assert.match(said[0] ?? "", /^checkpoints of 4 trials take up to .* are free in .*\/small\/run$/);
