@@ -107,11 +107,6 @@ async function execute(
       seconds: (Date.now() - begin) / 1000,
     });
     return results;
-  } catch (error) {
-    if (!(error instanceof DistmisError) || error.code !== "DISK_FULL") throw error;
-    const way =
-      "the run has stopped; once there is room (`distmis gc` frees what a run no longer needs), the same command continues it";
-    throw new DistmisError("DISK_FULL", `${error.message}; ${way}`, { cause: error });
   } finally {
     await folder.close();
   }
@@ -165,11 +160,19 @@ async function work(
   } catch (error) {
     // What went wrong first is what is told.
     await writer.close().catch(() => {});
-    throw error;
+    throw withWayOn(error);
   } finally {
     limits.close();
     await board.close();
   }
+}
+
+/** Adds to the word of a full disk how the run goes on. */
+function withWayOn(error: unknown): unknown {
+  if (!(error instanceof DistmisError) || error.code !== "DISK_FULL") return error;
+  const way =
+    "the run has stopped; once there is room (`distmis gc` frees what a run no longer needs), the same command continues it";
+  return new DistmisError("DISK_FULL", `${error.message}; ${way}`, { cause: error });
 }
 
 async function searchAll(

@@ -4,6 +4,7 @@
  */
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
+import path from "node:path";
 import { crc32c } from "@node-rs/crc32";
 import { type Deferred, deferred } from "../async/index.ts";
 import { DistmisError, hasErrno, messageOf, unwritable } from "../errors/index.ts";
@@ -136,9 +137,17 @@ function versionOf(record: unknown): number {
   return typeof found === "number" ? found : 0;
 }
 
+/** Sees to it that the names of new files are on the disk, where the file system can do that for a folder. */
+async function syncFolder(dir: string): Promise<void> {
+  const handle = await open(dir);
+  await handle.sync().catch(() => {});
+  await handle.close();
+}
+
 /** Opens a journal for writing behind what {@link readJournal} found valid; a torn end is cut off. */
 export async function openJournal(file: string, contents: JournalContents): Promise<Journal> {
   const handle = await open(file, "a", 0o644);
+  if (contents.lastSeq === 0) await syncFolder(path.dirname(file));
   if (contents.torn !== null) {
     await handle.truncate(contents.validBytes);
     await handle.datasync();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type Command, distmisCommand, startCommand } from "../support/command.ts";
@@ -121,6 +121,27 @@ describe("distmis run", () => {
     const changed = distmis(["run", file, "--set", "train.epochs=3"]);
     assert.equal((await changed.exit).code, 2);
     assert.match(changed.stderr(), /\n {2}train\.epochs: 20 before, 3 now\n$/);
+
+    const cases: [string[], number, RegExp][] = [
+      [["logs", "runs/report", "best"], 0, /^trial 0002 scored 0\.7\n$/m],
+      [["logs", "runs/report"], 0, /^0002 {2}completed {2}epoch 3\/3 +\/.*\/trials\/0002\/trainer\.log$/m],
+      [["logs", "runs/report", "3"], 2, /^distmis: .*no trial 3: expected `best` or one of 0001 to 0002$/m],
+      [["logs", "runs/reprot"], 2, /there is no such run folder; did you mean .*\/runs\/report\?$/m],
+      [["gc", "runs/report"], 0, /^nothing to free; checkpoints that are needed take 0 bytes\n$/],
+      [
+        ["gc", "runs/report", "--keep-best", "0"],
+        2,
+        /^distmis: --keep-best 0: expected a whole number of at least 1$/m,
+      ],
+      [["run", file, "--extend", "--fresh"], 2, /^distmis: Arguments extend and fresh are mutually exclusive$/m],
+    ];
+    await Promise.all(
+      cases.map(async ([args, code, expected]) => {
+        const command = distmis(args);
+        assert.equal((await command.exit).code, code, command.stderr());
+        assert.match(code === 0 ? command.stdout() : command.stderr(), expected);
+      }),
+    );
   });
 
   it("only looks ahead with --dry-run", async () => {
@@ -164,6 +185,14 @@ describe("distmis run", () => {
       () => second.stderr(),
       () => /"type":"epoch"/.test(second.stdout()),
       60_000,
+    );
+    const other = distmis(["run", file, ...LOCAL]);
+    assert.equal((await other.exit).code, 2);
+    assert.match(
+      other.stderr(),
+      new RegExp(
+        `this run is worked on by process ${second.child.pid} on host ${hostname()} since .*, or use another run folder`,
+      ),
     );
     const epoch = /"epoch":(\d+)/.exec(second.stdout())?.[1];
     assert.ok(Number(epoch) > 3, `continued at epoch ${epoch}`);

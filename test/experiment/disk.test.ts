@@ -9,7 +9,7 @@ import { type RunEvent, type RunOptions, readRun, runExperiment, runFiles } from
 import { openRun } from "../../src/run-folder/index.ts";
 import { smallDisk } from "../support/small-disk.ts";
 import { tinyRecords } from "../support/training.ts";
-import { scriptedCluster } from "./scripted-cluster.ts";
+import { type ScriptOptions, scriptedCluster } from "./scripted-cluster.ts";
 
 let folder = "";
 let records = "";
@@ -20,8 +20,12 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true, force: true }));
 
-async function run(experiment: Parameters<typeof runExperiment>[1], options: RunOptions) {
-  const started = runExperiment(scriptedCluster({ slots: 2 }), experiment, options);
+async function run(
+  experiment: Parameters<typeof runExperiment>[1],
+  options: RunOptions,
+  script: Partial<ScriptOptions> = {},
+) {
+  const started = runExperiment(scriptedCluster({ slots: 2, ...script }), experiment, options);
   const events: RunEvent[] = [];
   for await (const event of started) events.push(event);
   const said = events.flatMap((event) => (event.type === "log" && event.stream === "distmis" ? [event.text] : []));
@@ -49,7 +53,7 @@ describe("a disk without room for the checkpoints", () => {
     assert.equal(error.code, "DISK_FULL");
     assert.match(
       error.message,
-      /^checkpoints of 4 trials take up to \d+\.\d MB \(\d\.\d MB each\), [12]\.\d MB are free in .*\/small\/run: make room, .*--no-disk-check/,
+      /^checkpoints of 4 trials take up to \d+\.\d MB \(\d\.\d MB each\), [12]\.\d MB are free in .*\/small\/run: make room, .*--no-disk-check and `distmis gc` now and then$/,
     );
     const { said, results } = await run(experiment, { ...options, diskCheck: false });
     assert.match(said[0] ?? "", /^checkpoints of 4 trials take up to .* are free in .*\/small\/run$/);
@@ -87,6 +91,31 @@ describe("a disk that fills up", () => {
     assert.deepEqual(
       results.trials.map(({ trial, state, best }) => [trial, state, best?.value]),
       Array.from({ length: 40 }, (_, index) => [String(index + 1).padStart(4, "0"), "completed", 0.3]),
+    );
+  });
+
+  it("fails no trial when a trainer meets it", async () => {
+    const experiment = defineExperiment({
+      name: "x",
+      trainer: { module: path.join(folder, "task.mjs") },
+      search: { space: { "trainer.parameters.n": { grid: [1, 2, 3] } } },
+    });
+    const options = { runDir: path.join(folder, "told") };
+    const error = await failing(
+      run(experiment, options, {
+        trial: ({ trialId }) => (trialId === "0002" ? { end: "failed", errorCode: "DISK_FULL" } : {}),
+      }),
+    );
+    assert.equal(error.code, "DISK_FULL");
+    assert.match(
+      error.message,
+      /^trial 0002: .*; log: .*trainer\.log; the run has stopped; once there is room .*continues it$/,
+    );
+    assert.deepEqual((await readRun(options.runDir)).state.trials.get("0002")?.failures, 0);
+    const { results } = await run(experiment, options);
+    assert.deepEqual(
+      results.trials.map(({ state }) => state),
+      ["completed", "completed", "completed"],
     );
   });
 

@@ -108,6 +108,28 @@ describe("--extend", () => {
     );
   });
 
+  it("takes wider ranges and other limits, and refuses narrower ranges", async () => {
+    const runDir = newDir();
+    const random = (low: number, high: number, trials: number) =>
+      experimentOf([], {
+        search: {
+          sampler: "random",
+          limits: { trials },
+          space: { "trainer.parameters.n": { uniform: [low, high] } },
+        },
+      });
+    const first = await run(runDir, random(1, 2, 3));
+    const { assigned, results } = await run(runDir, random(-9, -1 + 3, 5), { extend: true });
+    assert.deepEqual(assigned, ["0004/1", "0005/1"]);
+    const drawn = (rows: typeof results.trials) =>
+      rows.map(({ trial, parameters }) => [trial, parameters["trainer.parameters.n"]]).toSorted();
+    assert.deepEqual(drawn(results.trials).slice(0, 3), drawn(first.results.trials));
+    await assert.rejects(
+      run(runDir, random(0, 2, 6), { extend: true }),
+      /\n {2}search\.space\.trainer\.parameters\.n\.uniform: \[-9,2\] before, \[0,2\] now; expected what was there, and more$/,
+    );
+  });
+
   it("refuses what would make the trials incomparable, naming every field", async () => {
     const runDir = newDir();
     await run(runDir, experimentOf([1, 2]));

@@ -76,6 +76,15 @@ describe("readRun", () => {
     await assert.rejects(readRun(empty), { message: /ended before it began/ });
   });
 
+  it("leaves out fields that it does not know", async () => {
+    const dir = newDir();
+    await (await runningRun(dir)).close();
+    const record = { seq: 4, time: new Date().toISOString(), type: "run_ended", state: "finished", mood: "good" };
+    await appendFile(runFiles.journal(dir), encodeRecord(record as unknown as JournalRecord));
+    const { state, torn } = await readRun(dir);
+    assert.deepEqual([state.finished, torn], [true, null]);
+  });
+
   it("refuses what a newer distmis wrote, by the version that the record names", async () => {
     const dir = newDir();
     await mkdir(dir);

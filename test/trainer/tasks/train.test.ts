@@ -273,10 +273,13 @@ test("a damaged checkpoint is said and the one before it is taken, to the same e
   ] as const) {
     const first = trialIn(`damaged-${name}`, config, { stopAfter: 3 });
     await trainTask.run(first.trial);
+    // An attempt that was killed as it wrote.
+    fs.writeFileSync(path.join(first.folder, "checkpoints", "last.safetensors.0123.tmp"), "half");
     for (const each of damaged) damage(path.join(first.folder, "checkpoints", `${each}.safetensors`));
     said.mock.resetCalls();
     const second = trialIn(`damaged-${name}`, config);
     await trainTask.run(second.trial);
+    assert.deepEqual(fs.readdirSync(path.join(first.folder, "checkpoints")).sort(), NAMES);
     const lines = said.mock.calls.map(({ arguments: [line] }) => String(line));
     for (const [index, each] of damaged.entries()) {
       assert.match(
@@ -292,6 +295,14 @@ test("a damaged checkpoint is said and the one before it is taken, to the same e
     const from = (epoch ?? best ?? 0) + 1;
     assert.deepEqual(metricsOf(second.reports), metricsOf(whole.reports).slice(from - 1));
   }
+});
+
+test("where a node can't write a checkpoint for another reason, that is no fault of the trial", async () => {
+  const { trial, folder, reports } = trialIn("unwritable", trialConfig({ epochs: 1 }));
+  fs.writeFileSync(path.join(folder, "checkpoints"), "in the way");
+  await assert.rejects(trainTask.run(trial), { code: "TRAINER_FAILED", message: /EEXIST.*unwritable\/checkpoints/ });
+  assert.equal(reports.length, 0);
+  assert.equal(trainTask.leftovers?.(), null);
 });
 
 test("checkpoints are one file under several names, and written as often as train.checkpoint_epochs says", async () => {
