@@ -14,7 +14,7 @@ const MOST_MILLISECONDS = 6_000;
 /** For a victim of the kind that was drawn. */
 const VICTIM_MILLISECONDS = 15_000;
 /** Nothing in the journal and nobody killed for so long: something hangs. Ray alone may take a minute over a lost head. */
-const STUCK_MILLISECONDS = 180_000;
+const STUCK_MILLISECONDS = 300_000;
 /** Ends by themselves that no kill explains are a defect; one that is noticed late is explained. */
 const EXPLAINED_MILLISECONDS = 120_000;
 const RESTART_TRIES = 3;
