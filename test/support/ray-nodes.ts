@@ -33,8 +33,6 @@ const QUICK_TO_NOTICE = {
   RAY_health_check_period_ms: "500",
   RAY_health_check_timeout_ms: "1000",
   RAY_health_check_failure_threshold: "4",
-  // On a busy machine Ray's own 30 s are not enough.
-  RAY_raylet_start_wait_time_s: "120",
 };
 
 /** Starts a node for each entry, of which a number stands for as many logical GPUs and as many CPUs; the first is the head. */
