@@ -43,8 +43,11 @@ const [kills, seed] = [wholeNumber("kills", values.kills), wholeNumber("seed", v
 const dir = mkdtempSync(path.join(tmpdir(), "chaos-"));
 const say = (text: string): unknown => process.stderr.write(`${new Date().toISOString()} ${text}\n`);
 let sound = false;
+const stop = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+  process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
 try {
-  const result = await chaos({ kills, seed, dir, rates: RATES, say });
+  const result = await chaos({ kills, seed, dir, rates: RATES, say, signal: stop.signal });
   sound = isSound(result);
   if (values.json) console.log(JSON.stringify(result));
   else {
@@ -56,10 +59,15 @@ try {
     console.log(`results and weights are ${equal ? "those" : "NOT those"} of the undisturbed search`);
     for (const problem of result.problems) console.log(problem);
   }
+} catch (error) {
+  if (!stop.signal.aborted) throw error;
+  say(stop.signal.reason.message);
 } finally {
-  if (sound) rmSync(dir, { recursive: true });
+  if (sound || stop.signal.aborted) rmSync(dir, { recursive: true });
   else {
     process.stderr.write(`chaos: what is left for a look: ${dir}\n`);
-    process.exitCode = 1;
   }
+  if (!sound) process.exitCode = 1;
+  // What waits for moments to kill need not come to its end.
+  if (stop.signal.aborted) process.exit();
 }

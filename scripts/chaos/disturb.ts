@@ -14,7 +14,7 @@ const MOST_MILLISECONDS = 6_000;
 /** For a victim of the kind that was drawn. */
 const VICTIM_MILLISECONDS = 15_000;
 /** Nothing in the journal and nobody killed for so long: something hangs. Ray alone may take a minute over a lost head. */
-const STUCK_MILLISECONDS = 180_000;
+const STUCK_MILLISECONDS = 300_000;
 /** Ends by themselves that no kill explains are a defect; one that is noticed late is explained. */
 const EXPLAINED_MILLISECONDS = 120_000;
 const RESTART_TRIES = 3;
@@ -33,6 +33,8 @@ export interface Disturbed {
   /** Somebody was killed. */
   killed(kind: Kind, what: string): void;
   say(text: string): void;
+  /** When it aborts, nothing is started any more. */
+  signal?: AbortSignal;
   /** Of every process that was started. */
   started(pid: number): void;
 }
@@ -50,6 +52,7 @@ export async function disturb(options: Disturbed): Promise<void> {
 
   const restart = async (node: number): Promise<void> => {
     for (let attempt = 1; ; attempt++) {
+      options.signal?.throwIfAborted();
       try {
         return await ray.restart(node);
       } catch (error) {
@@ -112,6 +115,7 @@ export async function disturb(options: Disturbed): Promise<void> {
   const supervise = async (): Promise<void> => {
     for (;;) {
       await head;
+      options.signal?.throwIfAborted();
       const current = startSearch(experiment, runDir, ray.address, environment);
       options.started(current.pid);
       search = current;

@@ -26,6 +26,8 @@ export interface ChaosOptions {
   /** Who is killed, in this order; default: drawn. */
   order?: readonly Kind[];
   say(text: string): void;
+  /** Ends everything; what it rejects with is then its reason. */
+  signal?: AbortSignal;
 }
 
 export interface ChaosResult {
@@ -33,7 +35,7 @@ export interface ChaosResult {
   killed: Partial<Record<Kind, number>>;
   /** Of all disturbed searches, of which another one begins while kills are left. */
   trials: number;
-  /** Trials whose end, as completed, the journal does not know. */
+  /** Trials that the journal doesn't know as completed. */
   lost: number;
   /** Ends that were recorded more than once. */
   duplicated: number;
@@ -58,7 +60,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
   const mark = randomUUID();
   const environment = { ...ray.environment, DISTMIS_TEST_MARK: mark, SPT_NOENV: "1" };
   const pids: number[] = [];
-  try {
+  const run = async (): Promise<ChaosResult> => {
     const undisturbed = path.join(dir, "undisturbed");
     const search = startSearch(experiment, undisturbed, ray.address, environment);
     pids.push(search.pid);
@@ -69,9 +71,31 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
     result.problems.push(...(await leftovers(mark, pids)));
     result.seconds = Math.round((performance.now() - began) / 1000);
     return result;
+  };
+  try {
+    return await Promise.race([run(), aborted(options.signal)]);
   } finally {
-    for (const line of markedProcesses(mark)) process.kill(Number(line.split(" ")[0]), "SIGKILL");
+    await until("the end of the search", () => {
+      killAll(markedProcesses(mark));
+      return markedProcesses(mark).length === 0;
+    });
     await ray.close();
+  }
+}
+
+function aborted(signal = new AbortController().signal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
+
+function killAll(processes: readonly string[]): void {
+  for (const line of processes) {
+    try {
+      process.kill(Number(line.split(" ")[0]), "SIGKILL");
+    } catch {
+      // It has ended meanwhile.
+    }
   }
 }
 
@@ -108,6 +132,7 @@ async function searches(options: ChaosOptions, prepared: Prepared): Promise<Chao
     await disturb({
       ...prepared,
       runDir,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
       random,
       next,
       killed(kind, what) {
@@ -121,8 +146,8 @@ async function searches(options: ChaosOptions, prepared: Prepared): Promise<Chao
         prepared.pids.push(pid);
       },
     });
-    const { ends, epochs } = tally(path.join(runDir, "journal.jsonl"));
-    const lost = [...expected.ends.keys()].filter((trial) => !ends.has(trial));
+    const { ends, completed, epochs } = tally(path.join(runDir, "journal.jsonl"));
+    const lost = [...expected.ends.keys()].filter((trial) => !completed.has(trial));
     const different = differences(prepared.undisturbed, runDir);
     result.trials += expected.ends.size;
     result.lost += lost.length;
