@@ -1,7 +1,7 @@
 /** The table of results for the terminal. */
 import type { RunResults, TrialSummary } from "../experiment/index.ts";
 import { type Column, columnTable } from "./columns.ts";
-import { formatMetric, formatParameters, formatSeconds, printable, shortNames } from "./format.ts";
+import { formatMetric, formatParameters, formatSeconds, formatValue, printable, shortNames } from "./format.ts";
 
 export interface TableOptions {
   /** Columns of the terminal; Infinity when the output is not one. */
@@ -53,7 +53,7 @@ function columnsOf(results: Pick<RunResults, "trials" | "metric">, trials: reado
   return [
     column("trial", ({ trial }) => trial, false, null),
     ...varied.map((path) =>
-      column(names.get(path) ?? path, ({ parameters }) => String(parameters[path] ?? "-"), true, null),
+      column(names.get(path) ?? path, ({ parameters }) => formatValue(parameters[path]), true, null),
     ),
     column(`best ${results.metric}`, ({ best }) => formatMetric(best?.value), true, null),
     column("epoch", ({ best, epochs }) => `${best?.epoch ?? "-"}/${epochs}`, true, 1),
