@@ -116,6 +116,7 @@ export {
 } from "./remote/index.ts";
 export {
   analysisText,
+  bestTrialLine,
   clusterTable,
   comparisonText,
   createReporter,

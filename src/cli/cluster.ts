@@ -71,7 +71,7 @@ const startCommand: CommandModule<object, StartArguments> = {
 
 const statusCommand: CommandModule<object, { json: boolean }> = {
   command: "status",
-  describe: "Its nodes, what is free of them, and how to use it; exit code 1 if there is none",
+  describe: "Its nodes, what is free of them, and how to use it; exit code 1 if there is none that answers",
   builder: (yargs) => yargs.option("json", { type: "boolean", default: false, describe: "Print it as JSON" }),
   handler: async ({ json }) => {
     const { clusterTable, findLocalCluster } = await import("../index.ts");
@@ -83,7 +83,15 @@ const statusCommand: CommandModule<object, { json: boolean }> = {
     }
     const { dir, address, since, environment, nodes } = cluster;
     const whole = nodes[0]?.alive === true;
-    const free = whole ? await freeOf() : new Map();
+    const free: Map<number, Record<string, number>> = new Map();
+    let problem: string | null = null;
+    try {
+      if (whole) for (const [node, amounts] of await freeOf()) free.set(node, amounts);
+    } catch (error) {
+      // It may be overloaded, or about to end: what is known without it is shown all the same.
+      if (!(error instanceof DistmisError)) throw error;
+      problem = error.message;
+    }
     if (json) {
       const shown = nodes.map(({ alive, cpus, gpus }, node) => ({
         node,
@@ -96,13 +104,14 @@ const statusCommand: CommandModule<object, { json: boolean }> = {
     } else {
       console.log(`local cluster at ${address || "no address"} since ${since}, ${counted(cluster)}`);
       console.log(clusterTable(nodes, free));
+      if (problem !== null) console.log(`Ray does not answer: ${problem}`);
       if (nodes.some(({ alive }) => !alive)) {
         const which = whole ? "its dead nodes" : "it anew, as its head is dead";
         console.log(`\`distmis cluster start\` starts ${which}; \`distmis cluster stop\` clears it away`);
       }
       if (whole) console.log(howToUse(cluster));
     }
-    if (!whole) process.exitCode = 1;
+    if (!whole || problem !== null) process.exitCode = 1;
   },
 };
 

@@ -1,13 +1,5 @@
 /** A run on the terminal: its events, its results, its exit code. */
-import {
-  createReporter,
-  formatMetric,
-  formatParameters,
-  type Run,
-  type RunEvent,
-  type RunResults,
-  resultsTable,
-} from "../index.ts";
+import { bestTrialLine, createReporter, type Run, type RunEvent, type RunResults, resultsTable } from "../index.ts";
 import { stoppedExitCode } from "./signals.ts";
 import { writeOut } from "./write-out.ts";
 
@@ -43,12 +35,9 @@ export async function show(
 export function printResults(results: RunResults): void {
   const width = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
   if (results.trials.length > 0) console.log(resultsTable(results, { width }));
-  const { best, metric, model, runDir } = results;
-  if (best?.best) {
-    const parameters = formatParameters(best.parameters);
-    const value = `${metric} ${formatMetric(best.best.value)} at epoch ${best.best.epoch}`;
-    console.log(`best trial ${best.trial}: ${value}${parameters === "" ? "" : ` (${parameters})`}`);
-  }
+  const { model, runDir } = results;
+  const best = bestTrialLine(results);
+  if (best !== null) console.log(best);
   if (model !== null) console.log(`model folder: ${model}`);
   console.log(`run folder: ${runDir}`);
   if (results.limit !== null) console.log(`ended by ${results.limit}; a higher limit with --extend goes on`);

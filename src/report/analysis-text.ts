@@ -1,7 +1,7 @@
 /** What runs have come to, for the terminal. */
 import type { Comparison, Importance, Marginal, RunAnalysis } from "../analysis/index.ts";
 import { type Column, columnTable } from "./columns.ts";
-import { cut, formatMetric, formatSeconds, printable, shortNames } from "./format.ts";
+import { cut, formatMetric, formatSeconds, formatValue, printable, shortNames } from "./format.ts";
 import { bestTrialLine, resultsTable, type TableOptions } from "./table.ts";
 
 const SECONDS_AN_HOUR = 3600;
@@ -33,7 +33,7 @@ function runLine(analysis: RunAnalysis): string {
 
 function gpuHours({ gpuSeconds }: RunAnalysis): string {
   const hours = gpuSeconds / SECONDS_AN_HOUR;
-  return hours.toFixed(hours < 10 ? 2 : 1);
+  return hours === 0 ? "0" : hours.toFixed(hours < 0.1 ? 4 : 2);
 }
 
 function importanceLines({ shares, trials, missing }: Importance, metric: string): string[] {
@@ -64,7 +64,7 @@ function marginalTable(marginals: readonly Marginal[], width: number): string {
   return columnTable(
     [
       column("parameter", false, ({ name }) => name),
-      column("value", true, ({ value }) => String(value)),
+      column("value", true, ({ value }) => formatValue(value)),
       column("trials", true, ({ trials }) => String(trials)),
       column("mean", true, ({ mean }) => formatMetric(mean)),
       column("best", true, ({ best }) => formatMetric(best)),
@@ -93,7 +93,7 @@ export function comparisonText(
         columns(comparable ? `best ${runs[0]?.metric}` : "best value", ({ best }) => formatMetric(best?.best?.value)),
         ...(comparable ? [] : [columns("metric", ({ metric, mode }) => `${metric} (${mode})`, { right: false })]),
         ...parameters.map((path) =>
-          columns(names.get(path) ?? path, ({ best }) => String(best?.parameters[path] ?? "-")),
+          columns(names.get(path) ?? path, ({ best }) => formatValue(best?.parameters[path])),
         ),
         columns("wall time", ({ wallSeconds }) => formatSeconds(wallSeconds), { dropped: 1 }),
         columns("GPU hours", gpuHours, { dropped: 0 }),

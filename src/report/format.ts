@@ -27,17 +27,23 @@ export function formatBytes(bytes: number): string {
   return `${(bytes / Number(size)).toFixed(1)} ${unit}`;
 }
 
+/** Characters up to which a number is shown as it is. */
+const LONGEST_NUMBER = 8;
+
+/** A parameter's value: of a drawn number five digits, the files have them all; `-` for none. */
+export function formatValue(value: unknown): string {
+  if (value === undefined) return "-";
+  const text = String(value);
+  const isDrawn = typeof value === "number" && !Number.isInteger(value) && text.length > LONGEST_NUMBER;
+  return isDrawn ? String(Number(value.toPrecision(5))) : text;
+}
+
 /** `learning_rate=0.001 norm=batch`, in the order of the search space. */
 export function formatParameters(parameters: Readonly<Record<string, unknown>>): string {
   const names = shortNames(Object.keys(parameters));
   return Object.entries(parameters)
     .map(([path, value]) => `${names.get(path)}=${formatValue(value)}`)
     .join(" ");
-}
-
-/** The value of a parameter; a number that was drawn is cut to seven digits, config.json of the trial has it whole. */
-export function formatValue(value: unknown): string {
-  return typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(7))) : String(value);
 }
 
 /** The last part of each path, or the whole path where that would be ambiguous. */

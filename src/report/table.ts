@@ -53,7 +53,7 @@ function columnsOf(results: Pick<RunResults, "trials" | "metric">, trials: reado
   return [
     column("trial", ({ trial }) => trial, false, null),
     ...varied.map((path) =>
-      column(names.get(path) ?? path, ({ parameters }) => formatValue(parameters[path] ?? "-"), true, null),
+      column(names.get(path) ?? path, ({ parameters }) => formatValue(parameters[path]), true, null),
     ),
     column(`best ${results.metric}`, ({ best }) => formatMetric(best?.value), true, null),
     column("epoch", ({ best, epochs }) => `${best?.epoch ?? "-"}/${epochs}`, true, 1),

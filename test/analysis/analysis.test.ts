@@ -108,7 +108,7 @@ describe("the analysis of a run", { timeout: 120_000 }, () => {
     );
     assert.ok(Math.abs((norms?.values[0]?.mean ?? 0) - 0.037) < 1e-12);
     const text = analysisText(analysis, null, wide);
-    assert.match(text, /^run made: finished; 6 trials \(6 completed\); .* of wall time; 0\.00 GPU hours\n/);
+    assert.match(text, /^run made: finished; 6 trials \(6 completed\); .* of wall time; 0(\.\d+)? GPU hours\n/);
     assert.match(text, /│ norm +│ batch │ +3 │ 0\.0370 │ 0\.1000 │/);
     assert.match(
       text,
@@ -174,7 +174,7 @@ describe("the comparison of runs", () => {
   });
 });
 
-describe("distmis results", { timeout: 120_000 }, () => {
+describe("distmis results", { timeout: 240_000 }, () => {
   it("prints tables, JSON and CSV, and writes a file for optuna-dashboard", async () => {
     const { stdout, stderr, code } = await distmis("results", "whole", "--top", "2");
     assert.deepEqual([code, stderr], [0, ""]);

@@ -82,6 +82,7 @@ describe("formats", () => {
     ]);
     assert.deepEqual([1.25, 75, 3725].map(formatSeconds), ["1.3 s", "1:15", "1:02:05"]);
     assert.equal(formatParameters({ "a.rate": 1, "b.rate": 2, "model.norm": "x" }), "a.rate=1 b.rate=2 norm=x");
+    assert.equal(formatParameters({ rate: 0.00036943801, seed: 1234567890 }), "rate=0.00036944 seed=1234567890");
   });
 });
 

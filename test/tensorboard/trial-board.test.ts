@@ -34,7 +34,7 @@ async function shown(trial: string): Promise<unknown> {
 
 const at = (second: number): string => new Date(1_800_000_000_000 + second * 1000).toISOString();
 
-describe("the event files of a trial", { timeout: 120_000 }, () => {
+describe("the event files of a trial", { timeout: 240_000 }, () => {
   it("show its hyper-parameters, each epoch's metrics once, its best value and its end", async () => {
     fs.mkdirSync(path.join(folder, "0001"));
     const parameters = { "train.learning_rate": 1e-3, "model.norm": "batch", "train.amsgrad": true };
