@@ -180,7 +180,9 @@ export function createExperiments(options: ExperimentsOptions): Experiments {
     entries.delete(run);
     entries.set(run, entry);
     await save().catch((error: unknown) => {
+      // Nothing is taken in that a restart would forget.
       entries.delete(run);
+      if (known !== undefined) entries.set(run, known);
       throw error;
     });
     log(`${run}: submitted`);
