@@ -32,6 +32,7 @@ export interface Submission {
   fresh: boolean;
   extend: boolean;
   retryFailed: boolean;
+  noDiskCheck: boolean;
 }
 
 /** An experiment as clients are told of it. */
@@ -145,7 +146,7 @@ export function createExperiments(options: ExperimentsOptions): Experiments {
   });
 
   const submit = async (submission: Submission): Promise<ExperimentView> => {
-    const { fresh, extend, retryFailed } = submission;
+    const { fresh, extend, retryFailed, noDiskCheck } = submission;
     const experiment = await readSubmission(submission.experimentJson);
     const asked = submission.run === "" ? experiment.name : submission.run;
     const run = fresh ? freshName(asked, (name) => entries.has(name) || existsSync(folder(name))) : asked;
@@ -171,6 +172,7 @@ export function createExperiments(options: ExperimentsOptions): Experiments {
         since: new Date().toISOString(),
         extend,
         retryFailed,
+        diskCheck: !noDiskCheck,
         failure: null,
         standing,
       },
