@@ -57,7 +57,6 @@ export function withRunOptions<T>(yargs: Argv<T>): Argv<T & RunArguments> {
     .option("dry-run", {
       type: "boolean",
       conflicts: "server",
-      conflicts: "server",
       describe: "Only list the trials and estimate their time: no cluster, no run folder; --gpus N reckons with N GPUs",
     })
     .option("disk-check", {
