@@ -249,6 +249,8 @@ export function createExperiments(options: ExperimentsOptions): Experiments {
       const how = record.state === "finished" ? "has finished" : "has failed";
       throw new DistmisError("RUN_REFUSED", `run ${run} ${how} at ${record.since}: nothing to cancel`);
     }
+    // What a client was told survives the server.
+    await save();
     return view(entry);
   };
 
