@@ -19,6 +19,7 @@ export async function submitAndFollow(experiment: Experiment, args: RunArguments
       fresh: args.fresh === true,
       extend: args.extend === true,
       retryFailed: args["retry-failed"] === true,
+      diskCheck: args["disk-check"],
     });
     if (args.detach === true) {
       console.log(args.json ? JSON.stringify(submitted) : submitted.run);

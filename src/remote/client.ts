@@ -34,6 +34,8 @@ export interface Submitting {
   extend?: boolean;
   /** Runs its failed trials again. */
   retryFailed?: boolean;
+  /** Refuses a run whose checkpoints will not find room on the disk, the default. */
+  diskCheck?: boolean;
 }
 
 /** How an experiment stands on the server. */
@@ -113,9 +115,10 @@ export async function connectServer(options: ServerOptions): Promise<RemoteServe
 
   return {
     address,
-    async submit(experiment, { run = "", fresh = false, extend = false, retryFailed = false } = {}) {
-      const experimentJson = JSON.stringify(experiment);
-      const response = await unary(client.submit, { experimentJson, run, fresh, extend, retryFailed });
+    async submit(experiment, options = {}) {
+      const { run = "", fresh = false, extend = false, retryFailed = false, diskCheck = true } = options;
+      const request = { run, fresh, extend, retryFailed, noDiskCheck: !diskCheck };
+      const response = await unary(client.submit, { ...request, experimentJson: JSON.stringify(experiment) });
       return infoOf(response.experiment);
     },
     attach: (run, attachOptions = {}) => followRun(() => client.attach({ run }, metadata), address, attachOptions),

@@ -60,8 +60,8 @@ async function* iterate(
           reached = true;
           tries = 0;
           if (message?.$case === "waiting") onWaiting?.(message.value.before);
-          else if (message?.$case === "eventJson") yield JSON.parse(message.value);
-          else if (message?.$case === "trialJson") trials.push(JSON.parse(message.value));
+          else if (message?.$case === "eventJson") yield numbered<RunEvent>(message.value);
+          else if (message?.$case === "trialJson") trials.push(numbered(message.value));
           else if (message?.$case === "ended") {
             results.resolve(resultsOf(message.value, trials));
             return;
@@ -104,4 +104,12 @@ function resultsOf({ outcome }: AttachEnded, trials: TrialSummary[]): RunResults
   const [first] = trials;
   const best = first !== undefined && first.best !== null ? first : null;
   return { ...JSON.parse(outcome?.value ?? "{}"), trials, best };
+}
+
+/** What the server wrote as JSON, which has no NaN: a metric that is not a number came as null. */
+function numbered<T extends object>(json: string): T {
+  const value: T = JSON.parse(json);
+  if (!("metrics" in value) || typeof value.metrics !== "object" || value.metrics === null) return value;
+  const metrics = Object.entries(value.metrics).map(([name, metric]) => [name, metric ?? Number.NaN]);
+  return { ...value, metrics: Object.fromEntries(metrics) };
 }

@@ -32,6 +32,7 @@ export interface Submission {
   fresh: boolean;
   extend: boolean;
   retryFailed: boolean;
+  noDiskCheck: boolean;
 }
 
 /** An experiment as clients are told of it. */
@@ -145,7 +146,7 @@ export function createExperiments(options: ExperimentsOptions): Experiments {
   });
 
   const submit = async (submission: Submission): Promise<ExperimentView> => {
-    const { fresh, extend, retryFailed } = submission;
+    const { fresh, extend, retryFailed, noDiskCheck } = submission;
     const experiment = await readSubmission(submission.experimentJson);
     const asked = submission.run === "" ? experiment.name : submission.run;
     const run = fresh ? freshName(asked, (name) => entries.has(name) || existsSync(folder(name))) : asked;
@@ -171,6 +172,7 @@ export function createExperiments(options: ExperimentsOptions): Experiments {
         since: new Date().toISOString(),
         extend,
         retryFailed,
+        diskCheck: !noDiskCheck,
         failure: null,
         standing,
       },
@@ -180,7 +182,9 @@ export function createExperiments(options: ExperimentsOptions): Experiments {
     entries.delete(run);
     entries.set(run, entry);
     await save().catch((error: unknown) => {
+      // Nothing is taken in that a restart would forget.
       entries.delete(run);
+      if (known !== undefined) entries.set(run, known);
       throw error;
     });
     log(`${run}: submitted`);
@@ -245,6 +249,8 @@ export function createExperiments(options: ExperimentsOptions): Experiments {
       const how = record.state === "finished" ? "has finished" : "has failed";
       throw new DistmisError("RUN_REFUSED", `run ${run} ${how} at ${record.since}: nothing to cancel`);
     }
+    // What a client was told survives the server.
+    await save();
     return view(entry);
   };
 

@@ -24,6 +24,7 @@ const recordSchema = z.object({
   /** What `run` was told: to extend the run, to run failed trials again. Done with once the run has started. */
   extend: z.boolean(),
   retryFailed: z.boolean(),
+  diskCheck: z.boolean(),
   failure: failureSchema.nullable(),
   standing: z.object({
     ended: z.int(),

@@ -37,7 +37,6 @@ export interface ServeOptions {
   /** PEM files; needed beyond loopback. */
   tls?: { certificateFile: string; keyFile: string };
   cluster?: ConnectOptions;
-  limits?: Partial<Limits>;
   /** A line for the server's log. */
   log?: (line: string) => void;
 }
@@ -65,7 +64,7 @@ const GOODBYE_MS = 2_000;
  */
 export async function serve(options: ServeOptions): Promise<ExperimentServer> {
   const { maxExperiments: atOnce = 1, log = () => {}, tls } = options;
-  const limits = { ...LIMITS, ...options.limits };
+  const limits = LIMITS;
   const address = parseAddress(options.listen ?? "local", "--listen");
   if (!Number.isInteger(atOnce) || atOnce < 1)
     throw new DistmisError("USAGE", `--max-experiments: expected a whole number of at least 1, found ${atOnce}`);

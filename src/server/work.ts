@@ -55,11 +55,12 @@ function end({ feed, outcome }: Work, how: Outcome): void {
 /** Runs the experiment, again and again where the cluster goes away: the journal has what was done. */
 async function run(work: Work, record: ExperimentRecord, options: WorkOptions): Promise<RunResults> {
   const { stop, kill, feed } = work;
-  const { extend, retryFailed, experiment } = record;
+  const { extend, retryFailed, diskCheck, experiment } = record;
   const runOptions: RunOptions = {
     runDir: options.runDir,
     signal: stop.signal,
     killSignal: kill.signal,
+    diskCheck,
     waitForPlace: options.shared,
   };
   let losses = 0;

@@ -33,10 +33,12 @@ after(async () => {
 });
 
 const SPACE = "search: { space: { trainer.parameters.n: { grid: [1, 2, 3] } } }\n";
+/** Half of the server's GPUs. */
+const HALF = "resources: { max_concurrent_trials: 1 }\n";
 
 /** An experiment of three trials that end when the file `go-NAME` is there. */
 function waiting(name: string): string {
-  return experimentFile(folder, name, "until-file", `file: ${path.join(folder, `go-${name}`)}`, SPACE);
+  return experimentFile(folder, name, "until-file", `file: ${path.join(folder, `go-${name}`)}`, SPACE + HALF);
 }
 
 const letGo = (name: string): void => writeFileSync(path.join(folder, `go-${name}`), "");
@@ -238,9 +240,13 @@ describe("distmis serve", () => {
     await client.exit;
     assert.match(client.stdout(), /stopped; the same command continues it\n$/);
 
+    serving = await startServing(folder, 2, ["--listen", socket, "--max-experiments", "2"]);
+    // Both at once.
+    await hasEpoch("next", 1);
+    const now = await states();
+    assert.deepEqual([now.first, now.next], ["running", "running"]);
     letGo("first");
     letGo("next");
-    serving = await startServing(folder, 2, ["--listen", socket]);
     assert.deepEqual(table((await follow("first")).results), TABLE);
     assert.deepEqual(table((await follow("next")).results), TABLE);
     const { first, next, dropped } = await states();
