@@ -10,7 +10,7 @@ import {
 } from "../config/index.ts";
 import { hasEnded, type OpenOptions, planExtension, trialId } from "../run-folder/index.ts";
 import { createProposals } from "../search/index.ts";
-import { type DryTrial, type Estimate, estimate } from "./estimate.ts";
+import { type DryTrial, type Estimate, estimate, MAX_TRIALS } from "./estimate.ts";
 import { measure, type Pace } from "./pace.ts";
 
 export interface DryRunOptions extends OpenOptions {
@@ -64,7 +64,8 @@ export async function dryRun(experiment: Experiment, options: DryRunOptions): Pr
   const bound = search.limits.trials ?? Number.POSITIVE_INFINITY;
   const more = isOver ? 0 : Math.min(proposals.remaining(), Math.max(0, bound - known.length));
   const planned = again.map(({ id, parameters, epoch }) => describe(experiment, id, parameters, epoch, paces));
-  for (let number = known.length + 1; number <= Math.min(known.length + more, MAX_TRIALS); number++) {
+  const last = known.length + Math.min(more, Number.isFinite(more) ? MAX_TRIALS : MAX_OPEN_TRIALS);
+  for (let number = known.length + 1; number <= last; number++) {
     const parameters = proposals.next();
     if (parameters === null) break;
     planned.push(describe(experiment, trialId(number), parameters, 0, paces));
@@ -85,12 +86,19 @@ export async function dryRun(experiment: Experiment, options: DryRunOptions): Pr
     })),
     limits: search.limits,
     resources: { gpus: resources.gpus_per_replica, cpus: resources.cpus_per_replica },
-    estimate: estimate(experiment, planned, again.length + more, paces, options),
+    estimate: estimate(
+      experiment,
+      planned,
+      again.length + more,
+      describe(experiment, "", {}, 0, paces),
+      paces,
+      options,
+    ),
   };
 }
 
-/** An endless search is looked at up to here. */
-const MAX_TRIALS = 100_000;
+/** So much of an endless search is shown. */
+const MAX_OPEN_TRIALS = 1_000;
 
 function describe(
   experiment: Experiment,

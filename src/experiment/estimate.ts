@@ -26,27 +26,34 @@ export interface Estimate {
 
 const HOUR = 3600;
 
+/** More trials are reckoned by their share. */
+export const MAX_TRIALS = 100_000;
+
 /**
- * @param trials those that are known
+ * @param known trials
  * @param left how many there are to run, known or not; Infinity if that is open
+ * @param typical what the others are taken to be
  * @param cluster what it has, as far as that is known
  */
 export function estimate(
   experiment: Experiment,
-  trials: readonly DryTrial[],
+  known: readonly DryTrial[],
   left: number,
+  typical: DryTrial,
   paces: Pace[],
   cluster: { gpus?: number; cpus?: number },
 ): Estimate {
   const { resources, search, train } = experiment;
   const room = replicasAtOnce(experiment, cluster);
   const bound = resources.max_concurrent_trials ?? Number.POSITIVE_INFINITY;
+  const drawnLater = Math.max(0, Math.min(left, MAX_TRIALS) - known.length);
+  const trials = [...known, ...Array.from({ length: Number.isFinite(left) ? drawnLater : 1 }, () => typical)];
   const smallest = trials.reduce((least, { replicas }) => Math.min(least, replicas), Number.POSITIVE_INFINITY);
-  const concurrency = room === null || trials.length === 0 ? null : Math.min(Math.floor(room / smallest), bound, left);
+  const concurrency = room === null || left === 0 ? null : Math.min(Math.floor(room / smallest), bound, left);
   const found: Estimate = { paces, gpuHours: null, wallHours: null, concurrency, remarks: [] };
   if (left === 0) return { ...found, gpuHours: 0, wallHours: 0 };
   const unmeasured = new Set(trials.filter(({ seconds }) => seconds === null).map(({ replicas }) => replicas));
-  if (unmeasured.size > 0 || trials.length === 0) {
+  if (unmeasured.size > 0) {
     found.remarks.push(howToMeasure([...unmeasured]));
     return found;
   }
@@ -54,7 +61,12 @@ export function estimate(
     found.remarks.push("the number of trials is open; search.limits.trials bounds it");
     return found;
   }
-  if (left > trials.length) found.remarks.push(`${left - trials.length} trials are taken to be like those above`);
+  if (left > known.length) {
+    const rest = left - known.length;
+    found.remarks.push(
+      `${rest === 1 ? "1 trial is" : `${rest} trials are`} taken to have the experiment's own epochs and replicas`,
+    );
+  }
   const share = left / trials.length / HOUR;
   const replicaSeconds = trials.reduce((sum, { replicas, seconds }) => sum + replicas * (seconds ?? 0), 0);
   found.gpuHours = replicaSeconds * resources.gpus_per_replica * share;
@@ -65,7 +77,8 @@ export function estimate(
     found.remarks.push("the largest trials do not fit such a cluster");
   } else found.wallHours = makespan(trials, room, bound) * share;
   const { limits } = search;
-  if (train.early_stopping !== undefined || limits.plateau !== undefined || limits.target !== undefined) {
+  const endings = [train.early_stopping, search.pruner, limits.plateau, limits.target];
+  if (endings.some((ending) => ending !== undefined)) {
     found.remarks.push("at most: trials or the search may end early");
   }
   const over = (limit: number | undefined, hours: number | null) => limit !== undefined && (hours ?? 0) > limit;
@@ -76,9 +89,8 @@ export function estimate(
 
 function howToMeasure(sizes: readonly number[]): string {
   const many = sizes.length === 1 && sizes[0] === 1 ? "replica" : "replicas";
-  const what = sizes.length === 0 ? "" : ` with ${sizes.join(" or ")} ${many}`;
   return (
-    `the time is not known: no trial${what} on this data has reported an epoch, neither in the run folder nor in a run of ` +
+    `the time is not known: no trial with ${sizes.join(" or ")} ${many} on this data has reported an epoch, neither in the run folder nor in a run of ` +
     "search.warm_start.runs; to measure it, run one trial for two epochs with --set search.limits.trials=1 --set train.epochs=2 " +
     "--run-dir DIR, then look again with --set search.warm_start.runs=[DIR]"
   );

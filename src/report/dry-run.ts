@@ -21,8 +21,8 @@ export function dryRunText(run: DryRun, rows = DEFAULT_ROWS): string {
   if (toRun === null || toRun > trials.length) {
     const open = toRun === null ? "others" : plural(toRun - trials.length, "trial");
     lines.push(`  ${trials.length === 0 ? "" : "then "}${open} that sampler ${sampler} draws later`);
-  } else if (toRun === 0) lines.push("  none");
-  return printableLines([...lines, ...estimateLines(run)]);
+  } else if (toRun === 0) lines.push("  none: this run has ended");
+  return printableLines(toRun === 0 ? lines : [...lines, ...estimateLines(run)]);
 }
 
 function limitLines({ limits }: DryRun): string[] {

@@ -107,7 +107,30 @@ describe("a dry run", () => {
     });
     const plan = await dryRun(experimentOf({ space: n(1, 2) }), { runDir, gpus: 2 });
     assert.equal(plan.toRun, 0);
-    assert.match(dryRunText(plan), /2 trials by sampler grid, 2 ended before; .*\ntrials:\n {2}none\n/s);
+    assert.match(
+      dryRunText(plan),
+      /2 trials by sampler grid, 2 ended before; .*\ntrials:\n {2}none: this run has ended$/s,
+    );
+  });
+
+  it("takes trials that are drawn later for what the experiment says itself", async () => {
+    const runDir = newDir();
+    await run(experimentOf({ space: n(1, 2) }), runDir);
+    const search: Search = {
+      sampler: "tpe",
+      limits: { trials: 4 },
+      space: { "trainer.parameters.n": { uniform: [0, 9] } },
+      warm_start: { runs: [runDir], configurations: [{ "trainer.parameters.n": 5 }] },
+    };
+    const plan = await dryRun(experimentOf(search), { runDir: newDir(), gpus: 2 });
+    const { paces, wallHours, gpuHours, remarks } = plan.estimate;
+    const [pace] = paces;
+    assert.ok(pace && wallHours !== null && gpuHours !== null);
+    const seconds = 3 * pace.secondsPerEpoch + pace.secondsBeside;
+    assert.ok(Math.abs(wallHours * 3600 - 2 * seconds) < 1e-6);
+    assert.ok(Math.abs(gpuHours * 3600 - 4 * seconds) < 1e-6);
+    assert.deepEqual(remarks, ["3 trials are taken to have the experiment's own epochs and replicas"]);
+    assert.match(dryRunText(plan), /\n {2}0001 .*\n {2}then 3 trials that sampler tpe draws later\n/);
   });
 
   it("knows what it can't know", async () => {
