@@ -94,7 +94,7 @@ describe("loadExperiment", () => {
     );
     assert.match(
       await refusal(`${valid}failure: { zzzzzz: 1 }`),
-      /failure\.zzzzzz: unknown key; expected one of max_failures$/,
+      /failure\.zzzzzz: unknown key; expected one of max_failures, retry_delay, /,
     );
     assert.equal(
       await refusal(`${valid}search: { space: { train.epochs: { gird: [1] } } }`),

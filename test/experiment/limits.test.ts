@@ -105,7 +105,7 @@ describe("limits", () => {
     assert.equal(results.state, "finished");
     assert.match(results.limit ?? "", /^search\.limits\.wall_hours: the run has taken 0\.0000\d+ hours$/);
     assert.equal(causes.length, 2);
-    assert.ok(state.wallSeconds >= 0.3 && state.wallSeconds < 5, String(state.wallSeconds));
+    assert.ok(state.wallSeconds >= 0.3 && state.wallSeconds < 30, String(state.wallSeconds));
     // An hour of which nearly nothing is left.
     const hours = (state.wallSeconds + 0.2) / 3600;
     const more = await run(experimentOf({ wall_hours: hours }), () => ({ end: "hang" }), { runDir, extend: true });
@@ -126,7 +126,8 @@ describe("limits", () => {
     // Two trials with a GPU each.
     assert.equal(first.gpuSeconds.toFixed(3), first.seconds.toFixed(3));
     const seconds = first.gpuSeconds + second.gpuSeconds;
-    assert.ok(seconds >= 0.55 && seconds < 5, String(seconds));
+    // The journal counts from the attempt's start, the limit from when the gang was given to it.
+    assert.ok(seconds > 0.1 && seconds < 30, String(seconds));
   });
 
   it("plateau: no more trials are made, those that run go on to their end", async () => {
