@@ -36,6 +36,8 @@ export function trainAssignment(records: string, trialDir: string, { model, trai
   });
   return assignment("train", trialDir, {
     trialId: path.basename(trialDir),
+    // Above all epochs: of several replicas rank 0 alone reports again what the run does not know.
+    reportedEpoch: 1_000_000,
     configJson: JSON.stringify(trialConfigSchema.parse(config)),
   });
 }

@@ -81,7 +81,11 @@ describe("several replicas", { timeout: 240_000 }, () => {
       assertClose(found, await run(1, tinyTrain(replicas)), 1e-5);
       for (let rank = 1; rank < replicas; rank++)
         assert.deepEqual(fs.readdirSync(at.of(rank)), [], "only rank 0 writes");
-      assert.deepEqual(fs.readdirSync(at.checkpoints).sort(), ["best.safetensors", "last.safetensors"]);
+      assert.deepEqual(fs.readdirSync(at.checkpoints).sort(), [
+        "best.safetensors",
+        "last.safetensors",
+        "previous.safetensors",
+      ]);
     });
   }
 
