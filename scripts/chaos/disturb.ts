@@ -5,6 +5,7 @@ import type { RayNodes } from "../../test/support/ray-nodes.ts";
 import { until } from "../../test/support/until.ts";
 import type { Random } from "../random.ts";
 import { tally } from "./journal.ts";
+import { persistently } from "./persistently.ts";
 import { type SearchProcess, startSearch } from "./search.ts";
 import { type Kind, victims, WORKER_NODE } from "./victims.ts";
 
@@ -17,7 +18,6 @@ const VICTIM_MILLISECONDS = 15_000;
 const STUCK_MILLISECONDS = 300_000;
 /** Ends by themselves that no kill explains are a defect; one that is noticed late is explained. */
 const EXPLAINED_MILLISECONDS = 120_000;
-const RESTART_TRIES = 3;
 const LAST_WORDS_CHARACTERS = 300;
 
 export interface Disturbed {
@@ -50,17 +50,11 @@ export async function disturb(options: Disturbed): Promise<void> {
   let nodes: Promise<void> | null = null;
   let head: Promise<void> = Promise.resolve();
 
-  const restart = async (node: number): Promise<void> => {
-    for (let attempt = 1; ; attempt++) {
+  const restart = (node: number): Promise<void> =>
+    persistently(async () => {
       options.signal?.throwIfAborted();
-      try {
-        return await ray.restart(node);
-      } catch (error) {
-        if (attempt === RESTART_TRIES) throw error;
-        say(`node ${node} did not start again: ${error}`);
-      }
-    }
-  };
+      await ray.restart(node);
+    }, say);
 
   const bury = (kind: Kind): void => {
     if (kind !== "raylet" && kind !== "head") return;

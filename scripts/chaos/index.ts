@@ -8,6 +8,7 @@ import { until } from "../../test/support/until.ts";
 import { caseRandom, type Random } from "../random.ts";
 import { disturb } from "./disturb.ts";
 import { superfluous, tally } from "./journal.ts";
+import { persistently } from "./persistently.ts";
 import { differences } from "./results.ts";
 import { prepareSearch, startSearch } from "./search.ts";
 import { KINDS, type Kind } from "./victims.ts";
@@ -56,7 +57,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
   const { dir, say } = options;
   const began = performance.now();
   const experiment = await prepareSearch(dir, options.rates);
-  const ray = await startRayNodes([1, 1]);
+  const ray = await persistently(() => startRayNodes([1, 1]), say);
   const mark = randomUUID();
   const environment = { ...ray.environment, DISTMIS_TEST_MARK: mark, SPT_NOENV: "1" };
   const pids: number[] = [];
