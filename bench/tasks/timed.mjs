@@ -27,6 +27,13 @@ export default async function (trial) {
     writeFileSync(path.join(gate, String(index)), "");
     while (readdirSync(gate).length < all) await delay(GATE_POLL_MS);
   }
-  await trial.report({ epoch: 1, epochs: 1, metrics: { score: index }, seconds: 0, volumesPerSecond: 0, checkpoint: "" });
+  await trial.report({
+    epoch: 1,
+    epochs: 1,
+    metrics: { score: index },
+    seconds: 0,
+    volumesPerSecond: 0,
+    checkpoint: "",
+  });
   return { stopped: false, metrics: {} };
 }

@@ -168,7 +168,7 @@ class Replica:
 
 
 def _whole_chunks(received: bytearray) -> list[tuple[int, bytes]]:
-    """Takes what is complete from the front, neighbours of one kind joined: who is behind gets fewer, larger messages."""
+    """Takes what is complete from the front, neighbours of one kind joined."""
     kinds: list[int] = []
     parts: list[list[bytes]] = []
     head = struct.calcsize(pump.CHUNK_HEAD)

@@ -72,7 +72,7 @@ export async function runTrials(parts: RunParts): Promise<void> {
     {
       take: source.take,
       async replicas(trial, request) {
-        const wanted = trialConfig(experiment, trial.parameters).resources.replicas;
+        const wanted = Number(trial.parameters["resources.replicas"] ?? resources.replicas);
         const choose = trial.failures > 0 ? replicasAfterLoss : replicasHeld;
         return choose(cluster, request, resources, wanted);
       },
