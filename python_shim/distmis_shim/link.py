@@ -15,7 +15,7 @@ from distmis_shim import pump, trainer_process
 
 SECRET_BYTES = 32
 # In each direction and at each end; without it the kernel would hold megabytes for a side that does not read.
-SOCKET_BYTES = 256 * 1024
+SOCKET_BYTES = 64 * 1024
 _SECRET_SECONDS = 10.0
 
 

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 # Input that is held while the trainer does not read; a client's message has at most server.MESSAGE_BYTES.
 _INPUT_BYTES = 2 * 1024 * 1024
-_READ_BYTES = 128 * 1024
+_READ_BYTES = 64 * 1024
 _CONNECT_SECONDS = 10.0
 # From the end of a trainer's output to Ray's word on what happened.
 _EXIT_SECONDS = 10.0
