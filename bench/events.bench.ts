@@ -8,12 +8,15 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { printer } from "./frame.ts";
 import { memoryNow } from "./processes.ts";
-import { runFlood, withCluster } from "./search.ts";
+import { type PlanEntry, runPlan, withCluster } from "./search.ts";
 
 const GPUS = 32;
 const SECONDS = 30;
 const SAMPLE_MS = 500;
 
+const wait: PlanEntry = "up";
+const report: PlanEntry = { reports: SECONDS };
+const plan = [...new Array(GPUS).fill(wait), ...new Array(GPUS).fill(report)];
 const reporting = new Set<string>();
 let all = 0;
 let steady = 0;
@@ -28,20 +31,21 @@ const sampler = setInterval(() => {
   shim = Math.max(shim, now.shim);
 }, SAMPLE_MS);
 await withCluster(GPUS, async (cluster, dir) => {
-  const runDir = await runFlood(cluster, { dir, gpus: GPUS, seconds: SECONDS }, (event) => {
-    if (event.type === "trial_ended" && end === 0) end = performance.now();
+  const runDir = await runPlan(cluster, { dir, name: "events", gpus: GPUS, plan }, (event) => {
+    if (event.type === "trial_ended" && begin > 0 && end === 0) end = performance.now();
     if (event.type !== "epoch") return;
     all++;
     if (begin > 0 && end === 0) steady++;
-    else if (begin === 0 && reporting.add(event.trial).size === GPUS) begin = performance.now();
+    // Those that waited at the gate, then those that report.
+    else if (begin === 0 && reporting.add(event.trial).size === 2 * GPUS) begin = performance.now();
   });
+  clearInterval(sampler);
   let written = 0;
   for await (const line of createInterface({ input: createReadStream(path.join(runDir, "journal.jsonl")) })) {
     if (line.includes('"type":"epoch"')) written++;
   }
   if (written !== all) throw new Error(`${all} reports were told, ${written} stand in the journal`);
 });
-clearInterval(sampler);
 
 const print = printer(
   `results of ${GPUS} trainers that report as fast as they may, ${((end - begin) / 1000).toFixed(0)} s`,

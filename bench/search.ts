@@ -6,10 +6,13 @@ import type { Cluster, RunEvent } from "../src/index.ts";
 import { packageRoot } from "../src/paths/index.ts";
 import { connect, defineExperiment, runExperiment } from "./built.ts";
 
-/** The seconds that a trial takes, or a gate: trials of one gate wait for each other, so that then as many workers are up. */
-export type PlanEntry = number | string;
+/**
+ * The seconds that a trial takes; or a gate, where all trials of its name wait for each other, so that then as many workers are up;
+ * or the seconds in which it reports as fast as it may. See tasks/planned.mjs.
+ */
+export type PlanEntry = number | string | { reports: number };
 
-const task = (name: string): string => path.join(packageRoot(), "bench", "tasks", `${name}.mjs`);
+const module = path.join(packageRoot(), "bench", "tasks", "planned.mjs");
 
 /** Runs `use` on a local Ray with so many logical GPUs, and a folder of its own; both are gone after it. */
 export async function withCluster<T>(gpus: number, use: (cluster: Cluster, dir: string) => Promise<T>): Promise<T> {
@@ -26,57 +29,28 @@ export async function withCluster<T>(gpus: number, use: (cluster: Cluster, dir: 
   }
 }
 
-const resources = (gpus: number) => ({
-  replicas: 1,
-  gpus_per_replica: 1,
-  cpus_per_replica: 1,
-  max_concurrent_trials: gpus,
-});
-
-/** Runs one trial for each entry of the plan, in its order; throws if one does not complete. */
+/** Runs one trial for each entry of the plan, in its order; throws if one does not complete. Returns the run's folder. */
 export async function runPlan(
   cluster: Cluster,
   { dir, name, gpus, plan }: { dir: string; name: string; gpus: number; plan: readonly PlanEntry[] },
   on: (event: RunEvent) => void,
-): Promise<void> {
+): Promise<string> {
   const file = path.join(dir, `${name}.json`);
   await writeFile(file, JSON.stringify(plan));
   const experiment = defineExperiment({
     name,
-    trainer: { module: task("timed"), parameters: { plan: file } },
+    trainer: { module, parameters: { plan: file } },
     search: {
       metric: "score",
       space: { "trainer.parameters.index": { grid: plan.map((_, index) => index + 1) } },
     },
-    resources: resources(gpus),
+    resources: { replicas: 1, gpus_per_replica: 1, cpus_per_replica: 1, max_concurrent_trials: gpus },
   });
-  await follow(runExperiment(cluster, experiment, { runDir: path.join(dir, "runs", name) }), on);
-}
-
-/** Runs so many trials at once that report as fast as they may. Returns the run's folder. */
-export async function runFlood(
-  cluster: Cluster,
-  { dir, gpus, seconds }: { dir: string; gpus: number; seconds: number },
-  on: (event: RunEvent) => void,
-): Promise<string> {
-  const experiment = defineExperiment({
-    name: "flood",
-    trainer: { module: task("flood"), parameters: { seconds } },
-    search: {
-      metric: "score",
-      space: { "trainer.parameters.index": { grid: Array.from({ length: gpus }, (_, index) => index + 1) } },
-    },
-    resources: resources(gpus),
-  });
-  const run = runExperiment(cluster, experiment, { runDir: path.join(dir, "runs", "flood") });
-  await follow(run, on);
-  return run.runDir;
-}
-
-async function follow(run: ReturnType<typeof runExperiment>, on: (event: RunEvent) => void): Promise<void> {
+  const run = runExperiment(cluster, experiment, { runDir: path.join(dir, "runs", name) });
   for await (const event of run) {
     on(event);
     if (event.type === "trial_ended" && event.state !== "completed") throw new Error(event.error ?? event.state);
   }
   await run.results;
+  return run.runDir;
 }

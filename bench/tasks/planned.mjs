@@ -1,6 +1,7 @@
 /**
- * A trial that takes time and no CPU. `trainer.parameters`: `index`, the trial's number from 1; `plan`, a JSON file with one entry a
- * trial: seconds to wait before the only report, or the name of a gate, at which all trials of that name wait for each other.
+ * A trial that waits or reports. `trainer.parameters`: `index`, the trial's number from 1; `plan`, a JSON file with one entry a
+ * trial: seconds to wait before the only report; or the name of a gate, at which all trials of that name wait for each other; or
+ * { reports: SECONDS }, in which it reports as fast as it may.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -18,6 +19,7 @@ export default async function (trial) {
   const { index, plan: file } = trial.config.trainer.parameters;
   const plan = planOf(file);
   const entry = plan[index - 1];
+  if (typeof entry === "object") return reportFor(trial, entry.reports);
   if (typeof entry === "number") {
     if (entry > 0) await delay(entry * 1000);
   } else {
@@ -36,4 +38,15 @@ export default async function (trial) {
     checkpoint: "",
   });
   return { stopped: false, metrics: {} };
+}
+
+async function reportFor(trial, seconds) {
+  const end = performance.now() + seconds * 1000;
+  let stopped = false;
+  for (let epoch = 1; performance.now() < end && !stopped; epoch++) {
+    const metrics = { loss: 1 / epoch, score: Math.sin(epoch) };
+    await trial.report({ epoch, epochs: 0, metrics, seconds: 0.001, volumesPerSecond: 0, checkpoint: "" });
+    stopped = trial.stopRequested();
+  }
+  return { stopped, metrics: {} };
 }
