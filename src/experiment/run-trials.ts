@@ -1,6 +1,6 @@
 /** The trials of a run on the cluster: what lanes work on, and what they are told of the experiment. */
 import type { Cluster } from "../cluster/index.ts";
-import { type Experiment, trialConfig } from "../config/index.ts";
+import type { Experiment } from "../config/index.ts";
 import { hasEnded, type RunFolder, type TrialState } from "../run-folder/index.ts";
 import { outcomeOf, type Searcher } from "../search/index.ts";
 import { runAttempt } from "./attempt.ts";
