@@ -19,3 +19,6 @@ lock("requirements-cpu.lock", ["pyproject.toml", "--extra", "cpu"]);
 lock("requirements-cuda.lock", ["pyproject.toml", "--extra", "cuda"]);
 // What the tests need beyond the above, in versions that agree with it.
 lock("requirements-dev.lock", ["--group", "dev", "-c", "requirements-cpu.lock"]);
+// A benchmark's peer has an environment of its own.
+const peers = path.join(root, "bench", "peers");
+lock(path.join(peers, "ray_tune.lock"), [path.join(peers, "ray_tune.in"), "-c", "requirements-cpu.lock"]);

@@ -16,7 +16,7 @@ from distmis_shim import ended, placement, pump
 from distmis_shim.cluster_view import NodeView, holds_bundles
 from distmis_shim.contract import pb
 from distmis_shim.demand import InvalidRequest, check_start
-from distmis_shim.replica import Replica
+from distmis_shim.replica import LinkLost, Replica
 from distmis_shim.words import one_line
 from distmis_shim.worker import Worker
 
@@ -225,8 +225,7 @@ class Gang:
     async def _serve(self) -> pb.GangEnded:
         """From the start of the trainers to the end of all their output."""
         self._pumps = [asyncio.create_task(self._pump(replica)) for replica in self.replicas]
-        others = [asyncio.create_task(replica.feed()) for replica in self.replicas]
-        others += [asyncio.create_task(self._watch(replica)) for replica in self.replicas]
+        others = [asyncio.create_task(self._watch(replica)) for replica in self.replicas]
         try:
             await asyncio.wait({self._end, self._grace}, return_when=asyncio.FIRST_COMPLETED)
             if not self._end.done():
@@ -254,8 +253,8 @@ class Gang:
     async def _pump(self, replica: Replica) -> None:
         try:
             await replica.pump(self._on_output)
-        except RayError as error:
-            await self._lost(replica, error)
+        except (RayError, LinkLost) as error:
+            await self._lost(replica, error if isinstance(error, RayError) else str(error))
             return
         if not self._stopping:
             self._finish(ended.trainer_exited(replica.rank, replica.info, replica.exit))

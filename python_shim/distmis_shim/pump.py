@@ -1,44 +1,53 @@
-"""The pipes of one trainer inside its worker: bounded, in order, without timers.
+"""Between the pipes of one trainer and a connection: bounded, in order, without timers.
 
-Reading is pulled: the shim asks, and gets at once what has gathered since it asked last. So small writes are coalesced
-exactly when the shim is behind, the first byte after silence waits for nothing, and a shim that does not ask stops the
-trainer at a full pipe.
+What the pipes hold is handed on at once, for as long as the other end takes it; then nothing is read, and the trainer
+stops at a full pipe. The other way round, nothing is taken from the connection while the trainer does not read.
 """
 
 import array
 import asyncio
 import fcntl
 import os
+import struct
 import termios
+from collections.abc import Callable
 
 BYTES, STDOUT, STDERR = 0, 1, 2
-# A pipe's capacity. A Ray call carries up to 100 kB without a detour over the object store.
+# A pipe's capacity.
 CHUNK_BYTES = 64 * 1024
-_BUFFER_BYTES = 256 * 1024
-
-Chunk = tuple[int, bytes]
+# In front of each chunk: its kind and its size.
+CHUNK_HEAD = "<BI"
 
 
 class OutputPump:
-    """Gathers what the trainer sends and prints. What it printed before it sent some bytes comes before them."""
+    """Hands on what the trainer sends and prints. What it printed before it sent some bytes comes before them."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, bytes_out: int, stdout: int, stderr: int) -> None:
         self._loop = loop
         self._fds = {BYTES: bytes_out, STDOUT: stdout, STDERR: stderr}
-        self._chunks: list[Chunk] = []
-        self._size = 0
         self._paused = True
+        # What finish() took while there was no connection.
+        self._held: list[tuple[int, bytes]] = []
+        self._transport: asyncio.WriteTransport | None = None
         self._finished = False
-        self._wake = asyncio.Event()
-        self._resume()
 
-    def _resume(self) -> None:
+    def attach(self, transport: asyncio.WriteTransport) -> None:
+        """From now on output goes there."""
+        self._transport = transport
+        for kind, data in self._held:
+            self._hand_on(kind, data)
+        if self._finished:
+            transport.write_eof()
+        else:
+            self.resume()
+
+    def resume(self) -> None:
         if self._paused and not self._finished:
             self._paused = False
             for kind, fd in self._fds.items():
                 self._loop.add_reader(fd, self._on_readable, kind)
 
-    def _pause(self) -> None:
+    def pause(self) -> None:
         if not self._paused:
             self._paused = True
             for fd in self._fds.values():
@@ -71,7 +80,7 @@ class OutputPump:
             left = waiting[0]
             while left > 0 and (data := self._read(kind, min(left, CHUNK_BYTES))):
                 left -= len(data)
-                self._add(kind, data)
+                self._hand_on(kind, data)
 
     def _on_readable(self, kind: int) -> None:
         if kind == BYTES:
@@ -80,96 +89,95 @@ class OutputPump:
             data = self._read(BYTES, CHUNK_BYTES)
             if data is not None:
                 self._take_logs()
-                self._add(BYTES, data)
+                self._hand_on(BYTES, data)
         elif (data := self._read(kind, CHUNK_BYTES)) is not None:
-            self._add(kind, data)
-        if self._size >= _BUFFER_BYTES:
-            self._pause()
+            self._hand_on(kind, data)
 
-    def _add(self, kind: int, data: bytes) -> None:
-        self._chunks.append((kind, data))
-        self._size += len(data)
-        self._wake.set()
+    def _hand_on(self, kind: int, data: bytes) -> None:
+        if self._transport is None:
+            self._held.append((kind, data))
+        else:
+            self._transport.write(struct.pack(CHUNK_HEAD, kind, len(data)) + data)
 
     def finish(self) -> None:
-        """Takes what the pipes still hold (at most their capacity) and closes them."""
-        self._pause()
+        """Takes what the pipes still hold (at most their capacity) and closes them; the end of the output follows."""
+        self.pause()
         self._finished = True
         sent = []
         while data := self._read(BYTES, CHUNK_BYTES):
             sent.append(data)
         self._take_logs()
         for data in sent:
-            self._add(BYTES, data)
+            self._hand_on(BYTES, data)
         for fd in self._fds.values():
             os.close(fd)
         self._fds.clear()
-        self._wake.set()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write_eof()
 
-    def gathered(self) -> list[Chunk]:
-        """What waits to be taken."""
-        return list(self._chunks)
-
-    async def take(self) -> list[Chunk]:
-        """Up to CHUNK_BYTES, neighbours of one kind joined; waits for something; empty when all is over."""
-        await self._wake.wait()
-        taken: list[Chunk] = []
-        room = CHUNK_BYTES
-        used = 0
-        parts: list[bytes] = []
-        for index, (kind, data) in enumerate(self._chunks):
-            piece = data[:room]
-            room -= len(piece)
-            parts.append(piece)
-            whole = len(piece) == len(data)
-            if whole:
-                used += 1
-            else:
-                self._chunks[index] = (kind, data[len(piece) :])
-            following = self._chunks[index + 1][0] if whole and index + 1 < len(self._chunks) else None
-            if room == 0 or following != kind:
-                taken.append((kind, b"".join(parts)))
-                parts = []
-            if room == 0:
-                break
-        del self._chunks[:used]
-        self._size -= CHUNK_BYTES - room
-        if not self._chunks and not self._finished:
-            self._wake.clear()
-        if self._size < _BUFFER_BYTES // 2:
-            self._resume()
-        return taken
+    def held(self) -> bytes:
+        """What was taken at the end, if nobody was there to take it."""
+        return b"".join(data for _, data in self._held)
 
 
 class InputPipe:
-    """The trainer's standard input. `write` returns when the pipe has taken the data, so it waits for the trainer."""
+    """The trainer's standard input."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        fd: int,
+        on_full: Callable[[], None],
+        on_room: Callable[[], None],
+    ) -> None:
+        """`on_full` is called when the trainer does not read, `on_room` when it has taken all."""
         self._loop = loop
         self._fd: int | None = fd
-        self._turn = asyncio.Lock()
-        self._changed = asyncio.Event()
+        self._on_full = on_full
+        self._on_room = on_room
+        self._waiting = bytearray()
+        self._ending = False
 
-    async def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         """Silent where the pipe is closed: that the trainer ended is told elsewhere."""
-        async with self._turn:
-            view = memoryview(data)
-            while view and self._fd is not None:
-                try:
-                    view = view[os.write(self._fd, view) :]
-                except BlockingIOError:
-                    self._changed.clear()
-                    self._loop.add_writer(self._fd, self._changed.set)
-                    await self._changed.wait()
-                    if self._fd is not None:
-                        self._loop.remove_writer(self._fd)
-                except BrokenPipeError:
-                    self.close()
+        if self._fd is None:
+            return
+        behind = len(self._waiting) > 0
+        self._waiting += data
+        if not behind and not self._flush():
+            self._loop.add_writer(self._fd, self._on_writable)
+            self._on_full()
+
+    def end(self) -> None:
+        """Closes it once what was written has been taken."""
+        self._ending = True
+        if not self._waiting:
+            self.close()
+
+    def _flush(self) -> bool:
+        """Whether there is nothing left to be written."""
+        while self._waiting and self._fd is not None:
+            try:
+                del self._waiting[: os.write(self._fd, self._waiting)]
+            except BlockingIOError:
+                return False
+            except BrokenPipeError:
+                self.close()
+        return True
+
+    def _on_writable(self) -> None:
+        if not self._flush():
+            return
+        if self._fd is not None:
+            self._loop.remove_writer(self._fd)
+        self._on_room()
+        if self._ending:
+            self.close()
 
     def close(self) -> None:
         """At once, also in the middle of a write."""
+        self._waiting.clear()
         if self._fd is not None:
             self._loop.remove_writer(self._fd)
             os.close(self._fd)
             self._fd = None
-            self._changed.set()

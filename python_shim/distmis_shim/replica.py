@@ -1,20 +1,27 @@
-"""The shim's side of one worker: its actor, and what waits to be written to its trainer."""
+"""The shim's side of one worker: its actor, and the connection to its trainer."""
 
 import asyncio
 import contextlib
 import logging
+import os
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import ray
 from ray.exceptions import RayError
 
+from distmis_shim import link, pump
+
 log = logging.getLogger(__name__)
 
-# What fits into one Ray call without a detour over the object store (100 kB).
-_PIECE_BYTES = 64 * 1024
-# Messages of the client (at most server.MESSAGE_BYTES each) held while the trainer does not read.
-_INPUT_MESSAGES = 4
+# Input that is held while the trainer does not read; a client's message has at most server.MESSAGE_BYTES.
+_INPUT_BYTES = 2 * 1024 * 1024
+_READ_BYTES = 64 * 1024
+_CONNECT_SECONDS = 10.0
+# From the end of a trainer's output to Ray's word on what happened.
+_EXIT_SECONDS = 10.0
 _KILL_SECONDS = 6.0
 # Ray takes from 15 s to minutes to give a silent worker up. A call takes milliseconds: several in a row that take
 # longer than this are no load any more, and a pause of the shim itself spoils one at most.
@@ -24,60 +31,102 @@ _PINGS = 3
 OnOutput = Callable[[int, int, bytes], Awaitable[None]]
 
 
+class LinkLost(Exception):
+    """The connection to a worker ended, and the worker has not."""
+
+
 class Replica:
     def __init__(self, rank: int, actor: Any) -> None:
         self.rank = rank
         self.actor = actor
-        # Set once started (see Worker.start) and once ended (see Worker.read).
+        # Set once started (see Worker.start) and once ended (see Worker.exit).
         self.info: dict[str, Any] | None = None
         self.exit: dict[str, Any] | None = None
         # Its worker, or its node, is known to be gone: there is nothing to be asked of it.
         self.lost = False
-        self._input: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._room = asyncio.Semaphore(_INPUT_MESSAGES)
+        self._connected = asyncio.Event()
+        # Input from before that, and whether it ends there.
+        self._early = b""
+        self._early_end = False
 
     async def start(self, command: list[str], environment: dict[str, str], directory: str, cpus: float) -> str:
         """Why the trainer could not be started; empty where it was. Raises RayError where the worker died."""
-        answer = await self.actor.start.remote(command, environment, directory, cpus)
+        secret = os.urandom(link.SECRET_BYTES)
+        answer = await self.actor.start.remote(command, environment, directory, cpus, secret)
         if error := answer.get("error"):
             return error
+        address, port = answer["address"], answer.pop("port")
+        try:
+            await asyncio.wait_for(self._connect(address, port, secret), _CONNECT_SECONDS)
+        except (OSError, asyncio.TimeoutError) as error:
+            why = str(error) or f"no answer within {_CONNECT_SECONDS:g} s"
+            return (
+                f"the shim cannot connect to its worker at {address}:{port}: {why}; nodes must reach each other's ports"
+            )
         self.info = answer
         return ""
 
+    async def _connect(self, address: str, port: int, secret: bytes) -> None:
+        self._reader, self._writer = await asyncio.open_connection(address, port, limit=_READ_BYTES)
+        connection: socket.socket = self._writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, link.SOCKET_BYTES)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, link.SOCKET_BYTES)
+        self._writer.transport.set_write_buffer_limits(high=_INPUT_BYTES)
+        self._writer.write(secret + self._early)
+        self._early = b""
+        self._connected.set()
+        if self._early_end:
+            self._writer.write_eof()
+
     async def give(self, data: bytes) -> None:
-        """Waits while too much is held already."""
-        await self._room.acquire()
-        self._input.put_nowait(data)
+        """Bytes for the trainer. Waits while too much is held already; silent where the trainer is gone."""
+        if not self._connected.is_set() and len(self._early) < _INPUT_BYTES:
+            self._early += data
+            return
+        await self._connected.wait()
+        if self._writer.is_closing():
+            return
+        self._writer.write(data)
+        with contextlib.suppress(ConnectionError):
+            await self._writer.drain()
 
     def close_input(self) -> None:
         """After what was given before."""
-        self._input.put_nowait(None)
-
-    async def feed(self) -> None:
-        """Writes what is given to the trainer until its input is closed; a lost worker is noticed by `pump`."""
-        while (data := await self._input.get()) is not None:
-            try:
-                for start in range(0, len(data), _PIECE_BYTES):
-                    await self.actor.write.remote(data[start : start + _PIECE_BYTES])
-            except RayError as error:
-                log.debug("rank %d: %s", self.rank, error)
-            self._room.release()
-        try:
-            await self.actor.close_input.remote()
-        except RayError as error:
-            log.debug("rank %d: %s", self.rank, error)
+        if not self._connected.is_set():
+            self._early_end = True
+        elif not self._writer.is_closing():
+            self._writer.write_eof()
 
     async def pump(self, on_output: OnOutput) -> None:
-        """Hands on all output until the trainer has ended, then sets `exit`. Raises RayError where the worker died.
+        """Hands on all output until the trainer has ended, then sets `exit`. Raises RayError where the worker died, or
+        LinkLost.
 
-        One read is under way at a time, and the next waits until the client has taken the last: that is the
-        back-pressure."""
-        while True:
-            chunks, self.exit = await self.actor.read.remote()
-            if self.exit is not None:
-                return
-            for kind, data in chunks:
-                await on_output(self.rank, kind, data)
+        The next is read when the client has taken the last: that is the back-pressure."""
+        exited = asyncio.ensure_future(self._exit())
+        # A worker whose node has vanished closes no connection.
+        exited.add_done_callback(lambda done: done.cancelled() or (done.exception() and self._writer.transport.abort()))
+        try:
+            rest = bytearray()
+            while data := await self._read():
+                rest += data
+                for kind, chunk in _whole_chunks(rest):
+                    await on_output(self.rank, kind, chunk)
+            done, _ = await asyncio.wait({exited}, timeout=_EXIT_SECONDS)
+            if not done:
+                raise LinkLost("its connection to the shim ended")
+            self.exit = exited.result()
+        finally:
+            exited.cancel()
+            self._writer.close()
+
+    async def _exit(self) -> dict[str, Any]:
+        return await self.actor.exit.remote()
+
+    async def _read(self) -> bytes:
+        try:
+            return await self._reader.read(_READ_BYTES)
+        except ConnectionError:
+            return b""
 
     async def silence(self) -> str:
         """Returns, with words for it, once the worker has not answered for seconds. Raises RayError where it died."""
@@ -116,3 +165,22 @@ class Replica:
 
     async def _kill(self) -> None:
         await self.actor.kill.remote()
+
+
+def _whole_chunks(received: bytearray) -> list[tuple[int, bytes]]:
+    """Takes what is complete from the front, neighbours of one kind joined."""
+    kinds: list[int] = []
+    parts: list[list[bytes]] = []
+    head = struct.calcsize(pump.CHUNK_HEAD)
+    at = 0
+    while len(received) - at >= head:
+        kind, size = struct.unpack_from(pump.CHUNK_HEAD, received, at)
+        if len(received) - at - head < size:
+            break
+        if not kinds or kinds[-1] != kind:
+            kinds.append(kind)
+            parts.append([])
+        parts[-1].append(bytes(received[at + head : at + head + size]))
+        at += head + size
+    del received[:at]
+    return [(kind, b"".join(part)) for kind, part in zip(kinds, parts, strict=True)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import ray
 
-from distmis_shim import oom, pump, trainer_process
+from distmis_shim import link, oom, trainer_process
 
 # Anyone who can read a trainer's environment should not thereby hold the cluster.
 _WITHHELD = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
@@ -22,9 +22,9 @@ class Worker:
     the thread that spawned it."""
 
     async def start(
-        self, command: list[str], environment: dict[str, str], working_directory: str, cpus: float
+        self, command: list[str], environment: dict[str, str], working_directory: str, cpus: float, secret: bytes
     ) -> dict[str, Any]:
-        """Spawns the trainer. {"error": text} or who and where it is."""
+        """Spawns the trainer. {"error": text}, or who and where it is and the port of its link."""
         loop = asyncio.get_running_loop()
         gpu_ids = [str(gpu) for gpu in ray.get_runtime_context().get_accelerator_ids().get("GPU", [])]
         env = {key: value for key, value in os.environ.items() if key not in _WITHHELD}
@@ -43,19 +43,24 @@ class Worker:
         self._killed = False
         self._ended = asyncio.Event()
         self._exit: dict[str, Any] = {}
-        self._input = pump.InputPipe(loop, trainer.stdin)
-        self._output = pump.OutputPump(loop, trainer.bytes_out, trainer.stdout, trainer.stderr)
+        self._link = link.Link(loop, trainer, secret)
         trainer_process.watch_exit(trainer.pid, loop, lambda: setattr(self, "_ending", loop.create_task(self._end())))
         self._sampling = loop.create_task(self._sample_oom())
         if not await trainer_process.wait_executed(trainer.pid, _EXEC_SECONDS):
             await self._ended.wait()
-            said = b"".join(data for _, data in self._output.gathered())
+            said = self._link.output.held()
             if self._exit["exit_code"] in (1, 126, 127) and said.startswith(b"setpriv: failed to execute"):
                 return {"error": said.decode(errors="replace").strip().removeprefix("setpriv: ")}
+        address = ray.util.get_node_ip_address()
+        try:
+            port = await self._link.listen(address)
+        except OSError as error:
+            return {"error": f"its worker cannot listen on {address}: {error.strerror or error}"}
         return {
             "node_id": ray.get_runtime_context().get_node_id(),
             "host_name": socket.gethostname(),
-            "address": ray.util.get_node_ip_address(),
+            "address": address,
+            "port": port,
             "gpu_ids": gpu_ids,
             "actor_pid": os.getpid(),
             "trainer_pid": trainer.pid,
@@ -75,24 +80,17 @@ class Worker:
             signal_number == signal.SIGKILL and not self._killed and oom.kills(self._oom_files) > self._oom_seen[0]
         )
         self._exit = {"exit_code": exit_code, "signal": signal_number, "out_of_memory": out_of_memory}
-        self._input.close()
-        self._output.finish()
+        self._link.input.close()
+        self._link.output.finish()
         self._ended.set()
 
     async def ping(self) -> None:
         """Returns at once, as long as this process runs and is reached."""
 
-    async def read(self) -> tuple[list[pump.Chunk], dict[str, Any] | None]:
-        """Waits for output; the second part tells, after the last output, how the trainer ended."""
-        chunks = await self._output.take()
-        return (chunks, None) if chunks else ([], self._exit)
-
-    async def write(self, data: bytes) -> None:
-        """Returns when the trainer's pipe has taken the data."""
-        await self._input.write(data)
-
-    async def close_input(self) -> None:
-        self._input.close()
+    async def exit(self) -> dict[str, Any]:
+        """How the trainer ended, once all its output is on its way."""
+        await self._ended.wait()
+        return self._exit
 
     async def kill(self) -> None:
         """Returns when every process of the trainer's session is gone. Harmless where none was started."""

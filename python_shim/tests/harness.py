@@ -103,7 +103,9 @@ class Shim:
         return self
 
     def client(self) -> grpc.aio.Channel:
-        return grpc.aio.insecure_channel(f"unix:{self.socket}", options=[("grpc.use_local_subchannel_pool", 1)])
+        # A window that grows with the speed measured would hold any number of megabytes; the orchestrator's does not.
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0)]
+        return grpc.aio.insecure_channel(f"unix:{self.socket}", options=options)
 
     async def disconnect(self) -> None:
         if self.channel:

@@ -21,11 +21,10 @@ export async function runAttempt(
   const attempt = trial.attempts + 1;
   const nodes = [...new Set(workers.map((worker) => worker.hostName))];
   const gpus = workers.flatMap((worker) => worker.gpuIds);
-  await prepareTrial(folder.dir, id, config);
   const replicas = workers.length;
   const started = folder.record({ type: "attempt_started", trial: id, attempt, replicas, nodes, gpus });
   // An attempt that the journal does not know must not write checkpoints.
-  await folder.commit();
+  await Promise.all([folder.commit(), prepareTrial(folder.dir, id, config)]);
   await emit({ type: "trial_started", time: started.time, trial: id, attempt, parameters, replicas, nodes, gpus });
 
   const logs = openTrialLogs((rank) => runFiles.trialLog(folder.dir, id, rank));
@@ -49,6 +48,7 @@ export async function runAttempt(
           if (rank === 0) {
             const body = epochBody(report, id, attempt);
             const { time } = folder.record({ type: "epoch", ...body });
+            await folder.room();
             await emit({ type: "epoch", time, ...body });
             const value = report.metrics[experiment.search.metric];
             // Also what comes after the decision, so that the searcher has heard what the journal tells it later.

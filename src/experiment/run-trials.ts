@@ -1,6 +1,6 @@
 /** The trials of a run on the cluster: what lanes work on, and what they are told of the experiment. */
 import type { Cluster } from "../cluster/index.ts";
-import { type Experiment, trialConfig } from "../config/index.ts";
+import type { Experiment } from "../config/index.ts";
 import { hasEnded, type RunFolder, type TrialState } from "../run-folder/index.ts";
 import { outcomeOf, type Searcher } from "../search/index.ts";
 import { runAttempt } from "./attempt.ts";
@@ -72,7 +72,7 @@ export async function runTrials(parts: RunParts): Promise<void> {
     {
       take: source.take,
       async replicas(trial, request) {
-        const wanted = trialConfig(experiment, trial.parameters).resources.replicas;
+        const wanted = Number(trial.parameters["resources.replicas"] ?? resources.replicas);
         const choose = trial.failures > 0 ? replicasAfterLoss : replicasHeld;
         return choose(cluster, request, resources, wanted);
       },

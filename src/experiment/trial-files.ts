@@ -1,8 +1,7 @@
 /** The files of a trial: its configuration, and the logs of the trainers that worked on it. */
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, writeFile } from "node:fs/promises";
 import type { TrialConfig } from "../config/index.ts";
 import { unwritable } from "../errors/index.ts";
-import { replaceFile } from "../files/index.ts";
 import { makeFolder } from "../paths/index.ts";
 import { runFiles } from "../run-folder/index.ts";
 
@@ -11,10 +10,15 @@ export interface TrialLogs {
   close(): Promise<void>;
 }
 
-/** Makes the trial's folder and writes config.json. */
+/** Makes the trial's folder and writes config.json, which follows from the journal and is written anew for each attempt. */
 export async function prepareTrial(runDir: string, trial: string, config: TrialConfig): Promise<void> {
   await makeFolder(runFiles.trial(runDir, trial));
-  await replaceFile(runFiles.trialConfig(runDir, trial), `${JSON.stringify(config, null, 2)}\n`);
+  const file = runFiles.trialConfig(runDir, trial);
+  try {
+    await writeFile(file, `${JSON.stringify(config, null, 2)}\n`);
+  } catch (error) {
+    throw unwritable(file, error);
+  }
 }
 
 /** Opens the logs of a trial's replicas for appending: each has a file of its own, made when it prints something. */

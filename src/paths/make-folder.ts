@@ -9,6 +9,14 @@ import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
  */
 export async function makeFolder(dir: string): Promise<void> {
   try {
+    // In most cases it is a new folder in one that is there.
+    if (
+      await mkdir(dir).then(
+        () => true,
+        () => false,
+      )
+    )
+      return;
     const missing: string[] = [];
     for (let at = path.resolve(dir); !(await isFolder(at)); at = path.dirname(at)) missing.unshift(at);
     for (const each of missing) await makeOne(each);

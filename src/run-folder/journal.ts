@@ -12,6 +12,8 @@ import { JOURNAL_VERSION, type JournalRecord, type RecordBody, recordSchema } fr
 
 const NEWLINE = 0x0a;
 const TRAILER = /,"crc32c":"([0-9a-f]{8})"}$/;
+/** More than this does not wait in memory for a slow disk. */
+const MOST_WAITING_CHARACTERS = 1024 * 1024;
 /** Longest line that is believed; a record is some hundred bytes, the experiment's some thousand. */
 const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
@@ -29,6 +31,8 @@ export interface Journal {
   append(body: RecordBody): JournalRecord;
   /** Resolves when all records appended so far are on the disk; calls at the same time share one fsync. */
   commit(): Promise<void>;
+  /** Resolves when the disk has kept up, so that more may be appended: what comes in any number waits for it. */
+  room(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -154,6 +158,9 @@ export async function openJournal(file: string, contents: JournalContents): Prom
   }
   let { lastSeq: seq } = contents;
   let lines: string[] = [];
+  let waitingCharacters = 0;
+  /** Resolves when all that waits is being written. */
+  let taken: Deferred<void> | null = null;
   let waiting: Deferred<void>[] = [];
   let pump: Promise<void> | null = null;
   let failure: DistmisError | null = null;
@@ -163,6 +170,9 @@ export async function openJournal(file: string, contents: JournalContents): Prom
       const text = lines.join("");
       const toTell = waiting;
       lines = [];
+      waitingCharacters = 0;
+      taken?.resolve();
+      taken = null;
       waiting = [];
       try {
         if (failure !== null) throw failure;
@@ -187,7 +197,9 @@ export async function openJournal(file: string, contents: JournalContents): Prom
       // What follows would not be written either: whoever appends learns it now, not at the next commit.
       if (failure !== null) throw failure;
       const record: JournalRecord = { seq: ++seq, time: new Date().toISOString(), ...body };
-      lines.push(encodeRecord(record));
+      const line = encodeRecord(record);
+      lines.push(line);
+      waitingCharacters += line.length;
       kick();
       return record;
     },
@@ -196,6 +208,11 @@ export async function openJournal(file: string, contents: JournalContents): Prom
       waiting.push(done);
       kick();
       return done.promise;
+    },
+    async room() {
+      if (waitingCharacters <= MOST_WAITING_CHARACTERS) return;
+      taken ??= deferred();
+      await taken.promise;
     },
     async close() {
       while (pump !== null) await pump;

@@ -29,6 +29,8 @@ export interface RunFolder {
   record(body: RecordBody): JournalRecord;
   /** Resolves when all that was recorded is on the disk. */
   commit(): Promise<void>;
+  /** Resolves when the disk has kept up with what was recorded; what comes in any number waits for it. */
+  room(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -63,6 +65,7 @@ export async function openRun(dir: string, experiment: Experiment, options: Open
         return record;
       },
       commit: async () => journal?.commit(),
+      room: async () => journal?.room(),
       async close() {
         await journal?.close();
         await lock.release();

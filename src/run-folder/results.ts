@@ -145,14 +145,15 @@ export function toJsonLines(trials: readonly TrialSummary[]): string {
 }
 
 export interface ResultsWriter {
-  /** The results have changed: they are written soon, at most once a second. */
+  /** The results have changed: they are written soon. */
   changed(): void;
   /** Writes what has changed and ends. Throws what went wrong with the last write. */
   close(): Promise<void>;
 }
 
-/** At ten thousand trials a file is some megabytes: more often than this would be all that we do. */
-const WRITE_INTERVAL_MILLISECONDS = 1_000;
+const LEAST_INTERVAL_MILLISECONDS = 1_000;
+/** All of it is written anew each time. At ten thousand trials that takes a third of a second, in which nothing else is done. */
+const MOST_SHARE_OF_TIME = 0.01;
 
 /** Keeps results.csv and results.jsonl up to date, each replaced as a whole. */
 export function createResultsWriter(runDir: string, metric: string, summaries: () => TrialSummary[]): ResultsWriter {
@@ -160,10 +161,12 @@ export function createResultsWriter(runDir: string, metric: string, summaries: (
   let dirty = false;
   let writing: Promise<void> = Promise.resolve();
   let failure: unknown = null;
+  let interval = LEAST_INTERVAL_MILLISECONDS;
 
   const write = async (): Promise<void> => {
     if (!dirty) return;
     dirty = false;
+    const begin = performance.now();
     const trials = summaries();
     try {
       await replaceFile(runFiles.resultsCsv(runDir), toCsv(trials, metric));
@@ -172,6 +175,7 @@ export function createResultsWriter(runDir: string, metric: string, summaries: (
     } catch (error) {
       failure = error;
     }
+    interval = Math.max(LEAST_INTERVAL_MILLISECONDS, (performance.now() - begin) / MOST_SHARE_OF_TIME);
   };
   return {
     changed() {
@@ -179,7 +183,7 @@ export function createResultsWriter(runDir: string, metric: string, summaries: (
       timer ??= setTimeout(() => {
         timer = null;
         writing = writing.then(write);
-      }, WRITE_INTERVAL_MILLISECONDS);
+      }, interval);
     },
     async close() {
       if (timer !== null) clearTimeout(timer);

@@ -1,5 +1,6 @@
 /** The state of a run as the fold of its journal: the same function serves the live run and the one that continues. */
 import type { Experiment, Parameters } from "../config/index.ts";
+import { type EpochValue, EpochValues } from "./epoch-values.ts";
 import type { JournalRecord } from "./record.ts";
 
 export interface TrialState {
@@ -13,11 +14,8 @@ export interface TrialState {
   /** The last epoch that was reported, and how many there are. */
   epoch: number;
   epochs: number;
-  /**
-   * The search's metric by epoch, with the checkpoint of that epoch and the number of the record that told it first; a later
-   * attempt replaces what it repeats.
-   */
-  values: Map<number, { value: number; checkpoint: string; at: number }>;
+  /** The search's metric by epoch; a later attempt replaces what it repeats. */
+  readonly values: EpochValues;
   /** Whether `distmis gc` has removed checkpoints of it. */
   collected: boolean;
   /** The last report's metrics. */
@@ -126,10 +124,7 @@ export function createReducer(state: RunState): Reducer {
         trial.epochs = record.epochs;
         trial.lastMetrics = record.metrics;
         const value = record.metrics[state.experiment?.search.metric ?? ""];
-        if (value !== undefined) {
-          const at = trial.values.get(record.epoch)?.at ?? record.seq;
-          trial.values.set(record.epoch, { value, checkpoint: record.checkpoint, at });
-        }
+        if (value !== undefined) trial.values.set(record.epoch, value, record.checkpoint, record.seq);
         break;
       }
       case "attempt_ended": {
@@ -174,9 +169,7 @@ function reopen(trial: TrialState): void {
 /** Epochs whose checkpoints were removed name none. */
 function forget(trial: TrialState, files: readonly string[]): void {
   trial.collected = true;
-  for (const [epoch, known] of trial.values) {
-    if (files.includes(known.checkpoint)) trial.values.set(epoch, { ...known, checkpoint: "" });
-  }
+  trial.values.forgetCheckpoints(files);
 }
 
 function newTrial(id: string, parameters: Parameters, createdAt: number): TrialState {
@@ -188,7 +181,7 @@ function newTrial(id: string, parameters: Parameters, createdAt: number): TrialS
     failures: 0,
     epoch: 0,
     epochs: 0,
-    values: new Map(),
+    values: new EpochValues(),
     collected: false,
     lastMetrics: {},
     finalMetrics: {},
@@ -208,16 +201,6 @@ export function hasEnded({ state }: TrialState): boolean {
 }
 
 /** The epoch with the best value of the metric; the earliest of equal ones; null if there is none that is a number. */
-export function bestEpoch(
-  trial: TrialState,
-  mode: "max" | "min",
-): { epoch: number; value: number; checkpoint: string } | null {
-  let best: { epoch: number; value: number; checkpoint: string } | null = null;
-  const epochs = [...trial.values].toSorted(([a], [b]) => a - b);
-  for (const [epoch, { value, checkpoint }] of epochs) {
-    if (Number.isNaN(value)) continue;
-    if (best === null || (mode === "max" ? value > best.value : value < best.value))
-      best = { epoch, value, checkpoint };
-  }
-  return best;
+export function bestEpoch(trial: TrialState, mode: "max" | "min"): EpochValue | null {
+  return trial.values.best(mode);
 }

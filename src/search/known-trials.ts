@@ -9,9 +9,7 @@ export function knownTrials({ trials }: RunState, experiment: Experiment): Known
   return [...trials.values()].map((trial) => ({
     id: trial.id,
     parameters: trial.parameters,
-    reports: [...trial.values]
-      .map(([epoch, { value, at }]) => ({ epoch, value, at }))
-      .toSorted((a, b) => a.epoch - b.epoch),
+    reports: [...trial.values].map(({ epoch, value, at }) => ({ epoch, value, at })),
     outcome: outcomeOf(trial, experiment),
     createdAt: trial.createdAt,
     endedAt: trial.endedAt,

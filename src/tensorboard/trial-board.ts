@@ -10,6 +10,8 @@ import { messageOf } from "../errors/index.ts";
 import { scalarsRecord, sessionEndRecord, sessionStartRecord, startRecord, versionRecord } from "./records.ts";
 
 const FLUSH_MILLISECONDS = 1_000;
+/** A trial that reports thousands of times a second would leave the garbage collector hundreds of megabytes. */
+const FLUSH_RECORDS = 200;
 
 export interface TrialBoardOptions {
   /** The folder of a trial, which exists when the trial starts. */
@@ -85,6 +87,7 @@ export function createTrialBoard({ dirOf, metric, onProblem }: TrialBoardOptions
   const add = (attempt: Attempt, ...records: Buffer[]): void => {
     if (attempt.broken) return;
     attempt.pending.push(...records);
+    if (attempt.pending.length >= FLUSH_RECORDS) flush(attempt);
     timer ??= setTimeout(() => {
       timer = null;
       for (const each of attempts.values()) flush(each);

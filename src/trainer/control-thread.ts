@@ -17,6 +17,15 @@ import {
 import { type ControlData, sharedState, type ToControl, type ToMain } from "./threads.ts";
 
 const HEARTBEAT_MS = 1000;
+/**
+ * A frame of the main thread waits so long for what follows it, and for this long after the last write: a trial's last report goes
+ * together with its end, and what reports many times a second makes no more writes than this allows. All that handle these bytes on
+ * their way to the orchestrator pay for each write.
+ */
+const GATHER_MS = 3;
+const SPACING_MS = 40;
+/** More than this does not wait. */
+const GATHER_BYTES = 32 * 1024;
 // The main thread says that it is alive every 0.25 s; below twice that it is not silent.
 const SILENCE_FLOOR_SECONDS = 0.5;
 
@@ -31,6 +40,11 @@ let sequence = 0;
 /** The trial at work, from its assignment until its end is sent. */
 let current: { trialId: string; attempt: number } | null = null;
 let heartbeatUnsent = false;
+/** Frames of the main thread that are not written yet. */
+let gathered: Uint8Array[] = [];
+let gatheredBytes = 0;
+let lastWrite = 0;
+let writeTimer: NodeJS.Timeout | undefined;
 
 /** Ends the process at once, whatever the main thread does: process.exit() would wait for a native call to return. */
 function endProcess(signal: "SIGKILL" | "SIGTERM"): void {
@@ -49,7 +63,26 @@ function post(message: ToMain): void {
 }
 
 function send(message: FromTrainerMessage, whenSent?: () => void): void {
+  writeGathered();
   output.write(encodeFromTrainer(message), whenSent);
+}
+
+function gather(frame: Uint8Array, urgent: boolean): void {
+  gathered.push(frame);
+  gatheredBytes += frame.byteLength;
+  if (urgent || gatheredBytes >= GATHER_BYTES) writeGathered();
+  else writeTimer ??= setTimeout(writeGathered, Math.max(GATHER_MS, lastWrite + SPACING_MS - performance.now()));
+}
+
+function writeGathered(): void {
+  clearTimeout(writeTimer);
+  writeTimer = undefined;
+  if (gathered.length === 0) return;
+  const bytes = gatheredBytes;
+  lastWrite = performance.now();
+  output.write(Buffer.concat(gathered), () => post({ type: "sent", bytes }));
+  gathered = [];
+  gatheredBytes = 0;
 }
 
 function receive(message: ToTrainerMessage): void {
@@ -114,7 +147,7 @@ output.on("error", () => endProcess("SIGKILL"));
 parentPort?.on("message", ({ frame, endsTrial }: ToControl) => {
   // Before it is written: the next assignment may come as soon as the end of this one is read.
   if (endsTrial) current = null;
-  output.write(frame, () => post({ type: "sent", bytes: frame.byteLength }));
+  gather(frame, endsTrial);
 });
 
 send({

@@ -13,7 +13,7 @@ export type ToMain =
 
 /** Main thread to control thread. */
 export interface ToControl {
-  /** To be written to the pipe as it is. */
+  /** To be written to the pipe as it is, soon; at once if it ends the trial. */
   frame: Uint8Array<ArrayBuffer>;
   /** The frame is the TrialEnded of the assignment at work. */
   endsTrial: boolean;

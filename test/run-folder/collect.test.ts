@@ -86,7 +86,7 @@ describe("collectRun", () => {
     assert.deepEqual((await checkpointsOf(dir))["0002"], []);
     const { state } = await readRun(dir);
     const named = [...state.trials.values()].map(({ id, values, collected }) => {
-      return [id, collected, ...[...values.values()].map(({ checkpoint }) => checkpoint)];
+      return [id, collected, ...[...values].map(({ checkpoint }) => checkpoint)];
     });
     assert.deepEqual(named, [
       ["0001", true, best, ""],
