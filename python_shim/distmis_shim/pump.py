@@ -12,11 +12,35 @@ import struct
 import termios
 from collections.abc import Callable
 
-BYTES, STDOUT, STDERR = 0, 1, 2
+# Kinds of chunks; END is the last one of its direction, and empty.
+BYTES, STDOUT, STDERR, END = 0, 1, 2, 3
 # A pipe's capacity.
 CHUNK_BYTES = 64 * 1024
 # In front of each chunk: its kind and its size.
 CHUNK_HEAD = "<BI"
+
+
+def chunk(kind: int, data: bytes) -> bytes:
+    return struct.pack(CHUNK_HEAD, kind, len(data)) + data
+
+
+def whole_chunks(received: bytearray) -> list[tuple[int, bytes]]:
+    """Takes what is complete from the front, neighbours of one kind joined."""
+    kinds: list[int] = []
+    parts: list[list[bytes]] = []
+    head = struct.calcsize(CHUNK_HEAD)
+    at = 0
+    while len(received) - at >= head:
+        kind, size = struct.unpack_from(CHUNK_HEAD, received, at)
+        if len(received) - at - head < size:
+            break
+        if not kinds or kinds[-1] != kind:
+            kinds.append(kind)
+            parts.append([])
+        parts[-1].append(bytes(received[at + head : at + head + size]))
+        at += head + size
+    del received[:at]
+    return [(kind, b"".join(part)) for kind, part in zip(kinds, parts, strict=True)]
 
 
 class OutputPump:
@@ -37,7 +61,7 @@ class OutputPump:
         for kind, data in self._held:
             self._hand_on(kind, data)
         if self._finished:
-            transport.write_eof()
+            self._hand_on(END, b"")
         else:
             self.resume()
 
@@ -97,7 +121,7 @@ class OutputPump:
         if self._transport is None:
             self._held.append((kind, data))
         else:
-            self._transport.write(struct.pack(CHUNK_HEAD, kind, len(data)) + data)
+            self._transport.write(chunk(kind, data))
 
     def finish(self) -> None:
         """Takes what the pipes still hold (at most their capacity) and closes them; the end of the output follows."""
@@ -112,8 +136,8 @@ class OutputPump:
         for fd in self._fds.values():
             os.close(fd)
         self._fds.clear()
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write_eof()
+        if self._transport is not None:
+            self._hand_on(END, b"")
 
     def held(self) -> bytes:
         """What was taken at the end, if nobody was there to take it."""

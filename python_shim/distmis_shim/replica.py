@@ -5,14 +5,13 @@ import contextlib
 import logging
 import os
 import socket
-import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import ray
 from ray.exceptions import RayError
 
-from distmis_shim import link, pump
+from distmis_shim import certificate, link, pump
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +50,14 @@ class Replica:
 
     async def start(self, command: list[str], environment: dict[str, str], directory: str, cpus: float) -> str:
         """Why the trainer could not be started; empty where it was. Raises RayError where the worker died."""
-        secret = os.urandom(link.SECRET_BYTES)
-        answer = await self.actor.start.remote(command, environment, directory, cpus, secret)
+        pem = certificate.own()
+        meeting = link.Meeting(os.urandom(link.SECRET_BYTES), link.this_host(), pem)
+        answer = await self.actor.start.remote(command, environment, directory, cpus, meeting)
         if error := answer.get("error"):
             return error
-        address, port = answer["address"], answer.pop("port")
+        address, port = answer.pop("link")
         try:
-            await asyncio.wait_for(self._connect(address, port, secret), _CONNECT_SECONDS)
+            await asyncio.wait_for(self._connect(address, port, meeting), _CONNECT_SECONDS)
         except (OSError, asyncio.TimeoutError) as error:
             why = str(error) or f"no answer within {_CONNECT_SECONDS:g} s"
             return (
@@ -66,17 +66,23 @@ class Replica:
         self.info = answer
         return ""
 
-    async def _connect(self, address: str, port: int, secret: bytes) -> None:
-        self._reader, self._writer = await asyncio.open_connection(address, port, limit=_READ_BYTES)
+    async def _connect(self, address: str, port: int, meeting: link.Meeting) -> None:
+        tls = None if address == link.LOOPBACK else certificate.only(meeting.pem)
+        self._reader, self._writer = await asyncio.open_connection(address, port, limit=_READ_BYTES, ssl=tls)
         connection: socket.socket = self._writer.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, link.SOCKET_BYTES)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, link.SOCKET_BYTES)
         self._writer.transport.set_write_buffer_limits(high=_INPUT_BYTES)
-        self._writer.write(secret + self._early)
+        self._writer.write(meeting.secret)
+        self._write(self._early)
         self._early = b""
         self._connected.set()
         if self._early_end:
-            self._writer.write_eof()
+            self._writer.write(pump.chunk(pump.END, b""))
+
+    def _write(self, data: bytes) -> None:
+        for at in range(0, len(data), pump.CHUNK_BYTES):
+            self._writer.write(pump.chunk(pump.BYTES, data[at : at + pump.CHUNK_BYTES]))
 
     async def give(self, data: bytes) -> None:
         """Bytes for the trainer. Waits while too much is held already; silent where the trainer is gone."""
@@ -86,7 +92,7 @@ class Replica:
         await self._connected.wait()
         if self._writer.is_closing():
             return
-        self._writer.write(data)
+        self._write(data)
         with contextlib.suppress(ConnectionError):
             await self._writer.drain()
 
@@ -95,7 +101,7 @@ class Replica:
         if not self._connected.is_set():
             self._early_end = True
         elif not self._writer.is_closing():
-            self._writer.write_eof()
+            self._writer.write(pump.chunk(pump.END, b""))
 
     async def pump(self, on_output: OnOutput) -> None:
         """Hands on all output until the trainer has ended, then sets `exit`. Raises RayError where the worker died, or
@@ -107,10 +113,13 @@ class Replica:
         exited.add_done_callback(lambda done: done.cancelled() or (done.exception() and self._writer.transport.abort()))
         try:
             rest = bytearray()
-            while data := await self._read():
+            over = False
+            while not over and (data := await self._read()):
                 rest += data
-                for kind, chunk in _whole_chunks(rest):
-                    await on_output(self.rank, kind, chunk)
+                for kind, chunk in pump.whole_chunks(rest):
+                    over = kind == pump.END
+                    if not over:
+                        await on_output(self.rank, kind, chunk)
             done, _ = await asyncio.wait({exited}, timeout=_EXIT_SECONDS)
             if not done:
                 raise LinkLost("its connection to the shim ended")
@@ -165,22 +174,3 @@ class Replica:
 
     async def _kill(self) -> None:
         await self.actor.kill.remote()
-
-
-def _whole_chunks(received: bytearray) -> list[tuple[int, bytes]]:
-    """Takes what is complete from the front, neighbours of one kind joined."""
-    kinds: list[int] = []
-    parts: list[list[bytes]] = []
-    head = struct.calcsize(pump.CHUNK_HEAD)
-    at = 0
-    while len(received) - at >= head:
-        kind, size = struct.unpack_from(pump.CHUNK_HEAD, received, at)
-        if len(received) - at - head < size:
-            break
-        if not kinds or kinds[-1] != kind:
-            kinds.append(kind)
-            parts.append([])
-        parts[-1].append(bytes(received[at + head : at + head + size]))
-        at += head + size
-    del received[:at]
-    return [(kind, b"".join(part)) for kind, part in zip(kinds, parts, strict=True)]

@@ -22,9 +22,14 @@ class Worker:
     the thread that spawned it."""
 
     async def start(
-        self, command: list[str], environment: dict[str, str], working_directory: str, cpus: float, secret: bytes
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        working_directory: str,
+        cpus: float,
+        meeting: link.Meeting,
     ) -> dict[str, Any]:
-        """Spawns the trainer. {"error": text}, or who and where it is and the port of its link."""
+        """Spawns the trainer. {"error": text}, or who and where it is and where its link listens."""
         loop = asyncio.get_running_loop()
         gpu_ids = [str(gpu) for gpu in ray.get_runtime_context().get_accelerator_ids().get("GPU", [])]
         env = {key: value for key, value in os.environ.items() if key not in _WITHHELD}
@@ -43,7 +48,7 @@ class Worker:
         self._killed = False
         self._ended = asyncio.Event()
         self._exit: dict[str, Any] = {}
-        self._link = link.Link(loop, trainer, secret)
+        self._link = link.Link(loop, trainer, meeting)
         trainer_process.watch_exit(trainer.pid, loop, lambda: setattr(self, "_ending", loop.create_task(self._end())))
         self._sampling = loop.create_task(self._sample_oom())
         if not await trainer_process.wait_executed(trainer.pid, _EXEC_SECONDS):
@@ -53,14 +58,14 @@ class Worker:
                 return {"error": said.decode(errors="replace").strip().removeprefix("setpriv: ")}
         address = ray.util.get_node_ip_address()
         try:
-            port = await self._link.listen(address)
+            place = await self._link.listen(address)
         except OSError as error:
             return {"error": f"its worker cannot listen on {address}: {error.strerror or error}"}
         return {
             "node_id": ray.get_runtime_context().get_node_id(),
             "host_name": socket.gethostname(),
             "address": address,
-            "port": port,
+            "link": place,
             "gpu_ids": gpu_ids,
             "actor_pid": os.getpid(),
             "trainer_pid": trainer.pid,
