@@ -74,7 +74,11 @@ export async function createRoom(
         await news.say(`node ${name(nodeId)} is left out for the rest of this run: ${words(record)}`);
     }
     for (const nodeId of wasOut.keys()) {
-      if (nodes.has(nodeId) && !out.has(nodeId)) await news.say(`node ${name(nodeId)} is used again`);
+      if (!nodes.has(nodeId) || out.has(nodeId)) continue;
+      if (needed.has(nodeId)) kept.add(nodeId);
+      await news.say(
+        `node ${name(nodeId)} is used again${needed.has(nodeId) ? ", as no other one can hold a trial" : ""}`,
+      );
     }
     for (const [nodeId, record] of needed) {
       if (kept.has(nodeId)) continue;

@@ -62,7 +62,8 @@ describe("a trial that is lost", () => {
       slots: { a: 1, b: 1 },
       trial: ({ trialId, attempt }) => (trialId === "0001" && attempt === 1 ? { end: LOST } : {}),
     };
-    const { starts, states } = await run(script, experimentOf(5));
+    // So many that others wait when it comes back.
+    const { starts, states } = await run(script, experimentOf(60));
     assert.deepEqual(states[0], "0001 completed 2");
     const [first, second] = starts.filter(({ trial }) => trial === "0001");
     assert.notDeepEqual(first?.nodes, second?.nodes);
@@ -176,6 +177,26 @@ describe("a node that fails", () => {
       words[0] ?? "",
       /^node node .* stays in use, as no other one can hold a trial, but 2 in a row were lost/,
     );
+  });
+
+  it("is used again when the others have left", async () => {
+    const cluster = scriptedCluster({
+      slots: { bad: 1, good: 1 },
+      trial: ({ attempt, trialId }, node) => {
+        if (node === "good" && trialId > "0006") {
+          cluster.resize(0, "good");
+          return { values: [], end: GangEndCause.GANG_END_CAUSE_NODE_LOST };
+        }
+        return node === "bad" && attempt === 1 && trialId < "0006" ? { end: LOST } : {};
+      },
+    });
+    const { results, words } = await runOn(cluster, experimentOf(9, { failure: { node_failures: 1 } }));
+    assert.ok(results.trials.every(({ state }) => state === "completed"));
+    const about = words.filter((text) => text.startsWith("node bad")).map((text) => text.split(":")[0]);
+    assert.deepEqual(about, [
+      "node bad (10.0.0.0, bad in Ray) is left out for the rest of this run",
+      "node bad (10.0.0.0, bad in Ray) is used again, as no other one can hold a trial",
+    ]);
   });
 
   it("is never left out with node_failures: 0", async () => {
