@@ -8,9 +8,9 @@ import { connect, defineExperiment, runExperiment } from "./built.ts";
 
 /**
  * The seconds that a trial takes; or a gate, where all trials of its name wait for each other, so that then as many workers are up;
- * or the seconds in which it reports as fast as it may. See tasks/planned.mjs.
+ * or how long it reports how many times a second (default: as fast as it may). See tasks/planned.mjs.
  */
-export type PlanEntry = number | string | { reports: number };
+export type PlanEntry = number | string | { seconds: number; rate?: number };
 
 const module = path.join(packageRoot(), "bench", "tasks", "planned.mjs");
 

@@ -1,13 +1,14 @@
 /**
  * A trial that waits or reports. `trainer.parameters`: `index`, the trial's number from 1; `plan`, a JSON file with one entry a
  * trial: seconds to wait before the only report; or the name of a gate, at which all trials of that name wait for each other; or
- * { reports: SECONDS }, in which it reports as fast as it may.
+ * { seconds, rate }, in which it reports so many times a second, or as fast as it may.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
 const GATE_POLL_MS = 10;
+const REPORT_POLL_MS = 10;
 const plans = new Map();
 
 function planOf(file) {
@@ -19,7 +20,7 @@ export default async function (trial) {
   const { index, plan: file } = trial.config.trainer.parameters;
   const plan = planOf(file);
   const entry = plan[index - 1];
-  if (typeof entry === "object") return reportFor(trial, entry.reports);
+  if (typeof entry === "object") return reportFor(trial, entry);
   if (typeof entry === "number") {
     if (entry > 0) await delay(entry * 1000);
   } else {
@@ -40,10 +41,12 @@ export default async function (trial) {
   return { stopped: false, metrics: {} };
 }
 
-async function reportFor(trial, seconds) {
-  const end = performance.now() + seconds * 1000;
+async function reportFor(trial, { seconds, rate = Number.POSITIVE_INFINITY }) {
+  const begin = performance.now();
+  const elapsed = () => (performance.now() - begin) / 1000;
   let stopped = false;
-  for (let epoch = 1; performance.now() < end && !stopped; epoch++) {
+  for (let epoch = 1; elapsed() < seconds && !stopped; epoch++) {
+    while (epoch > rate * elapsed()) await delay(REPORT_POLL_MS);
     const metrics = { loss: 1 / epoch, score: Math.sin(epoch) };
     await trial.report({ epoch, epochs: 0, metrics, seconds: 0.001, volumesPerSecond: 0, checkpoint: "" });
     stopped = trial.stopRequested();
