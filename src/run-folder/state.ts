@@ -201,6 +201,7 @@ export function hasEnded({ state }: TrialState): boolean {
 }
 
 /** The epoch with the best value of the metric; the earliest of equal ones; null if there is none that is a number. */
-export function bestEpoch(trial: TrialState, mode: "max" | "min"): EpochValue | null {
-  return trial.values.best(mode);
+export function bestEpoch(trial: TrialState, mode: "max" | "min"): Omit<EpochValue, "at"> | null {
+  const best = trial.values.best(mode);
+  return best && { epoch: best.epoch, value: best.value, checkpoint: best.checkpoint };
 }
