@@ -48,6 +48,8 @@ def trivial(config):
 def main(kind, trials, gpus):
     trainable = {"reuse": Trivial, "function": trivial}[kind]
     with tempfile.TemporaryDirectory(prefix="distmis-bench-ray-tune-", ignore_cleanup_errors=True) as folder:
+        # Its workers make a folder a trial and leave it.
+        os.environ["TMPDIR"] = folder
         ray.init(
             num_gpus=gpus,
             num_cpus=gpus,
