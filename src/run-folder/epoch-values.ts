@@ -50,7 +50,7 @@ export class EpochValues {
   }
 
   /** The best value that is a number, the earliest of equal ones; null if there is none. */
-  best(mode: "max" | "min"): EpochValue | null {
+  best(mode: "max" | "min"): Omit<EpochValue, "at"> | null {
     let best = -1;
     let bestValue = Number.NaN;
     for (const [at, value] of this.#values.entries()) {
@@ -59,7 +59,9 @@ export class EpochValues {
         bestValue = value;
       }
     }
-    return best < 0 ? null : this.#entry(best);
+    if (best < 0) return null;
+    const { at: _at, ...known } = this.#entry(best);
+    return known;
   }
 
   #entry(at: number): EpochValue {

@@ -202,6 +202,5 @@ export function hasEnded({ state }: TrialState): boolean {
 
 /** The epoch with the best value of the metric; the earliest of equal ones; null if there is none that is a number. */
 export function bestEpoch(trial: TrialState, mode: "max" | "min"): Omit<EpochValue, "at"> | null {
-  const best = trial.values.best(mode);
-  return best && { epoch: best.epoch, value: best.value, checkpoint: best.checkpoint };
+  return trial.values.best(mode);
 }
