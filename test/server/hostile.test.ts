@@ -19,6 +19,7 @@ import {
 } from "../../src/index.ts";
 import { distmisCommand, startCommand } from "../support/command.ts";
 import { until } from "../support/until.ts";
+import { type Answer, call, frame, headerBlock, http2Frame, METHODS, stringField, writeMuch } from "./raw-http2.ts";
 import { endServing, experimentFile, type Serving, startServing } from "./serving.ts";
 
 let folder = "";
@@ -94,87 +95,10 @@ async function survives(attack: () => Promise<void>): Promise<void> {
   assert.equal(plain?.child.exitCode, null);
 }
 
-interface Answer {
-  status: string;
-  message: string;
-}
-
-const METHODS = "/distmis.v1.ServerService/";
-
 function session(): Promise<http2.ClientHttp2Session> {
   const client = http2.connect(`http://127.0.0.1:${portOf(plain)}`);
   client.on("error", () => {});
   return once(client, "connect").then(() => client);
-}
-
-/** Opens a call by hand. `given` is the token that is sent; null: none. */
-function call(client: http2.ClientHttp2Session, method: string, given: string | null, more: object = {}) {
-  const headers = { ":method": "POST", ":path": method, "content-type": "application/grpc", te: "trailers", ...more };
-  const stream = client.request(given === null ? headers : { ...headers, authorization: `Bearer ${given}` });
-  stream.on("error", () => {});
-  const answer = new Promise<Answer>((resolve) => {
-    const note = (fields: http2.IncomingHttpHeaders): void => {
-      if (fields["grpc-status"] !== undefined)
-        resolve({ status: String(fields["grpc-status"]), message: String(fields["grpc-message"]) });
-    };
-    stream.on("response", note).on("trailers", note);
-    stream.once("close", () => resolve({ status: "none", message: `closed with ${stream.rstCode}` }));
-  });
-  stream.resume();
-  return { stream, answer };
-}
-
-/** A gRPC message with a length that may be a lie. */
-function frame(body: Uint8Array, length = body.length, compressed = false): Buffer {
-  const head = Buffer.alloc(5);
-  head.writeUInt8(compressed ? 1 : 0);
-  head.writeUInt32BE(length, 1);
-  return Buffer.concat([head, body]);
-}
-
-/** Writes until the stream ends or all is written. */
-async function writeMuch(stream: http2.ClientHttp2Stream, bytes: number): Promise<void> {
-  const piece = Buffer.alloc(256 * 1024, 1);
-  let left = bytes;
-  await new Promise<void>((resolve) => {
-    const more = (): void => {
-      while (left > 0 && !stream.destroyed) {
-        left -= piece.length;
-        if (!stream.write(piece)) return;
-      }
-      resolve();
-    };
-    stream.on("drain", more).once("close", resolve);
-    more();
-  });
-}
-
-/** One frame of HTTP/2. */
-function http2Frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
-/** Header fields as HPACK's literals without indexing, each shorter than 127 bytes. */
-function headerBlock(fields: Record<string, string>): Buffer {
-  const literal = (text: string): Buffer => Buffer.from([text.length, ...Buffer.from(text)]);
-  return Buffer.concat(
-    Object.entries(fields).flatMap(([name, value]) => [Buffer.from([0]), literal(name), literal(value)]),
-  );
-}
-
-/** Field 1 of a message, a string. */
-function stringField(text: Buffer): Buffer {
-  const size: number[] = [];
-  for (let rest = text.length; ; rest = Math.floor(rest / 128)) {
-    size.push(rest < 128 ? rest : (rest % 128) + 128);
-    if (rest < 128) break;
-  }
-  return Buffer.concat([Buffer.from([0x0a, ...size]), text]);
 }
 
 describe("a server and hostile clients", () => {
