@@ -42,6 +42,7 @@ const factsOf = (train: object) => ({
   best: { value: 0.5, epoch: 2 },
   kept: [{ value: 0.5, epoch: 2 }],
   progress: { value: 0.4, epoch: 1 },
+  reports: [{ epoch: 3, metrics: { loss: 0.5 }, checkpoint: "" }],
   preprocessing: null,
   versions: {},
   origin: {
@@ -82,7 +83,7 @@ for (const [train, names] of [
 
 test("a checkpoint from before there were several optimisers is read", async () => {
   const file = path.join(dir, "old.safetensors");
-  const { kept, progress, outputs, train, goal, origin, ...facts } = factsOf({});
+  const { kept, progress, reports, outputs, train, goal, origin, ...facts } = factsOf({});
   const { optimizer, schedule, keep_best, ...oldTrain } = train;
   const state = initialState(runtime, network, train);
   await writeCheckpoint(file, network, { ...stateValues(state), slots: {} }, factsOf({}));
@@ -102,6 +103,7 @@ test("a checkpoint from before there were several optimisers is read", async () 
   assert.equal(read.stored.slots.first?.[count - 1], 7);
   assert.deepEqual(read.facts.train, train);
   assert.deepEqual([read.facts.outputs, read.facts.kept, read.facts.progress], [1, [], null]);
+  assert.deepEqual(read.facts.reports, []);
   assert.deepEqual([read.facts.goal, read.facts.origin], [null, null]);
 
   await writeSafetensors(file, [...tensors.values(), slot("first", count - 1)], {
