@@ -21,6 +21,8 @@ export interface AttemptContext {
   stopping(): boolean;
   /** By what, while it is. */
   stoppedBy(): { cause: "interrupted" | "limit"; error: string };
+  /** Something that the run is to wait for before it ends. */
+  later(work: Promise<void>): void;
   /** How often in this run a port of each trial was taken. */
   portsTaken: Map<string, number>;
   faults: NodeFaults;
@@ -212,18 +214,19 @@ async function conclude(
     metrics: finalMetrics,
     error,
   });
-  await folder.commit();
   const best = bestEpoch(trial, mode);
   const metrics = { ...trial.lastMetrics, ...finalMetrics };
-  if (state === "completed" && best === null) {
-    const names = Object.keys(trial.lastMetrics).join(", ") || "nothing";
-    await say(
-      context,
-      trial.id,
-      `trial ${trial.id} can't be ranked: expected reports of ${metric} (search.metric), found ${names}`,
-    );
-  }
   const { seconds } = trial;
-  await emit({ type: "trial_ended", time, trial: trial.id, state, best, metrics, seconds, error });
+  const tell = async (): Promise<void> => {
+    if (state === "completed" && best === null) {
+      const names = Object.keys(trial.lastMetrics).join(", ") || "nothing";
+      const text = `trial ${trial.id} can't be ranked: expected reports of ${metric} (search.metric), found ${names}`;
+      await say(context, trial.id, text);
+    }
+    await emit({ type: "trial_ended", time, trial: trial.id, state, best, metrics, seconds, error });
+  };
+  // Its gang need not wait for the disk: the start of the next trial does, by the same fsync. Were the end lost in a crash, the trial
+  // would go on from its last checkpoint and end again.
+  context.later(folder.commit().then(tell));
   return "ended";
 }

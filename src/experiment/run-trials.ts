@@ -64,6 +64,12 @@ export async function runTrials(parts: RunParts): Promise<void> {
       ? { cause: "interrupted" as const, error: "stopped by the user" }
       : { cause: "limit" as const, error: limit };
   };
+  let told: Promise<unknown> = Promise.resolve();
+  const later = (work: Promise<void>): void => {
+    told = Promise.all([told, work]);
+    // Awaited at the end; a journal that can't be written ends the run before.
+    told.catch(() => {});
+  };
   const portsTaken = new Map<string, number>();
   const lostOn = new Map<string, string>();
   const { failure } = experiment;
@@ -77,7 +83,7 @@ export async function runTrials(parts: RunParts): Promise<void> {
         return choose(cluster, request, resources, wanted);
       },
       async run(session, workers, trial, stopping) {
-        const context = { folder, experiment, emit, stopping, stoppedBy, portsTaken, report, faults, lostOn };
+        const context = { folder, experiment, emit, stopping, stoppedBy, later, portsTaken, report, faults, lostOn };
         const release = limits.started(workers.length * gpus);
         const verdict = await runAttempt(context, session, workers, trial).finally(release);
         if (verdict === "ended") {
@@ -116,4 +122,5 @@ export async function runTrials(parts: RunParts): Promise<void> {
       stopGraceSeconds,
     },
   );
+  await told;
 }

@@ -5,6 +5,7 @@
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import path from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { crc32c } from "@node-rs/crc32";
 import { type Deferred, deferred } from "../async/index.ts";
 import { DistmisError, hasErrno, messageOf, unwritable } from "../errors/index.ts";
@@ -189,7 +190,8 @@ export async function openJournal(file: string, contents: JournalContents): Prom
     pump = null;
   };
   const kick = (): void => {
-    pump ??= Promise.resolve().then(write);
+    // In the next turn: what is appended and committed in this one, as a trial's end and the next one's start, is one fsync.
+    pump ??= nextTurn().then(write);
   };
 
   return {
