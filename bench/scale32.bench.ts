@@ -11,7 +11,7 @@ import { type PlanEntry, runPlan, withCluster } from "./search.ts";
 
 const COUNTS = [1, 2, 4, 8, 16, 32];
 /** Seconds of a trial of duration 1. */
-const SCALE = 0.5;
+const SCALE = 1;
 
 const file = path.join(import.meta.dirname, "trial-durations.json");
 const durations: { trials_32: number[]; trials_96: number[] } = JSON.parse(await readFile(file, "utf8"));

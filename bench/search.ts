@@ -1,5 +1,6 @@
 /** Searches on logical GPUs whose trials only wait, report, or end at once: what is measured is distmis alone. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Cluster, RunEvent } from "../src/index.ts";
@@ -14,18 +15,16 @@ export type PlanEntry = number | string | { seconds: number; rate?: number };
 
 const module = path.join(packageRoot(), "bench", "tasks", "planned.mjs");
 
-/** Runs `use` on a local Ray with so many logical GPUs, and a folder of its own; both are gone after it. */
+/** Runs `use` on a local Ray with so many logical GPUs, which is gone after it, and a folder, which is gone at the end of the process. */
 export async function withCluster<T>(gpus: number, use: (cluster: Cluster, dir: string) => Promise<T>): Promise<T> {
   const dir = await mkdtemp(path.join(tmpdir(), "distmis-bench-"));
+  // Not now: ext4 looks for an inode that was not freed within the last minutes, so that files made soon after cost three times as much.
+  process.on("exit", () => rmSync(dir, { recursive: true, force: true }));
+  const cluster = await connect({ gpus, cpus: gpus });
   try {
-    const cluster = await connect({ gpus, cpus: gpus });
-    try {
-      return await use(cluster, dir);
-    } finally {
-      await cluster.close();
-    }
+    return await use(cluster, dir);
   } finally {
-    await rm(dir, { recursive: true, force: true });
+    await cluster.close();
   }
 }
 
