@@ -36,7 +36,12 @@ export async function runGang(
   const children = addresses.map((_, rank) => {
     const { command, environment } = describe(rank, addresses);
     const [program = "", ...args] = command;
-    return spawn(program, args, { env: { ...process.env, ...environment }, stdio: ["ignore", "pipe", "pipe"] });
+    return spawn(program, args, { env: { ...process.env, ...environment }, stdio: ["pipe", "pipe", "pipe"] });
+  });
+  // The end of their input tells those that wait for it (gang-member.ts) that each has said what it found, or has ended.
+  const said = children.map((child) => Promise.race([once(child.stdout, "data"), once(child, "close")]));
+  Promise.all(said).finally(() => {
+    for (const child of children) child.stdin.end();
   });
   let late = false;
   const timer = setTimeout(() => {
