@@ -45,7 +45,12 @@ export async function createPrivateDir(): Promise<PrivateDir> {
     await fs.rename(`${file}.new`, file);
   };
   await addOwner(process.pid);
-  return { path: dir, addOwner, remove: () => removeDir(dir) };
+  const remove = async () => {
+    await removeDir(dir);
+    // Also of a killed process whose shim was still ending when this one began.
+    await removeStale().catch(() => {});
+  };
+  return { path: dir, addOwner, remove };
 }
 
 /** Removes folders of this user whose owners are all gone. */
