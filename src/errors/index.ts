@@ -31,6 +31,8 @@ const ERROR_CODES = [
   "SEARCH_FAILED",
   /** The run folder is in use by another orchestrator, or does not belong to this experiment. */
   "RUN_REFUSED",
+  /** One of SLURM's programs refused, or a job of ours is not what it should be. */
+  "SLURM_FAILED",
   /** The server of `distmis serve` can't be reached, is stopping, or is asked for too much at once. */
   "SERVER_UNAVAILABLE",
   /** The server does not know the client's token, or the client the server's certificate. */
