@@ -6,7 +6,7 @@ import { type FoundProcess, processesWith } from "../processes/index.ts";
 import { type ClusterState, clusterFiles, type NodeState, readState } from "./state.ts";
 
 /** In the environment of all processes of a cluster, with the cluster's mark and the node's number. */
-export const MARK_VARIABLE = "DISTMIS_LOCAL_CLUSTER";
+const MARK_VARIABLE = "DISTMIS_LOCAL_CLUSTER";
 
 /** The label by which Ray knows a node's number. */
 export const NODE_LABEL = "distmis-node";
@@ -63,8 +63,18 @@ export function lookAt(dir: string, { address, since, nodes, mark }: ClusterStat
   };
 }
 
+/** The variable that the processes of a node carry. */
+export function markOf(mark: string, node: number): Record<string, string> {
+  return { [MARK_VARIABLE]: `${mark}-${node}` };
+}
+
+/** The same as "NAME=value". */
+export function markText(mark: string, node: number): string {
+  return `${MARK_VARIABLE}=${mark}-${node}`;
+}
+
 export function processesOf(mark: string, node: number): FoundProcess[] {
-  return processesWith(`${MARK_VARIABLE}=${mark}-${node}`);
+  return processesWith(markText(mark, node));
 }
 
 /**

@@ -3,9 +3,9 @@ import { randomBytes, randomUUID } from "node:crypto";
 import fs from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 import { DistmisError } from "../errors/index.ts";
-import { type LocalCluster, localClusterDir, lookAt, processesOf } from "./find.ts";
+import { killAll, startRayNode } from "../ray-node/index.ts";
+import { type LocalCluster, localClusterDir, lookAt, markOf, NODE_LABEL, processesOf } from "./find.ts";
 import { emptyFolder, withFolder } from "./folder.ts";
-import { killAll, startRayNode } from "./ray-node.ts";
 import {
   type ClusterState,
   clusterFiles,
@@ -110,7 +110,23 @@ async function extend(dir: string, state: ClusterState, options: LocalClusterOpt
     if (alive || node === undefined) continue;
     await killAll(() => processesOf(mark, number));
     options.onStart?.(number);
-    address = await startRayNode({ dir, mark, number, node, address: address || null, environment, signal });
+    const ray = await startRayNode({
+      ...node,
+      name: `node ${number} of Ray`,
+      labels: { ...node.labels, [NODE_LABEL]: String(number) },
+      address: address || null,
+      ip: null,
+      tempDir: clusterFiles.node(dir, number),
+      logFile: clusterFiles.nodeLog(dir, number),
+      environment: {
+        ...environment,
+        ...(node.devices === null ? {} : { CUDA_VISIBLE_DEVICES: node.devices }),
+        ...markOf(mark, number),
+      },
+      diesWithParent: false,
+      signal,
+    });
+    address = ray.address;
     await writeState(dir, { ...state, address });
     started.push(number);
   }

@@ -1,13 +1,11 @@
 /** The end of a local cluster: of the processes that were started for it, and of no others. */
-import { setTimeout as delay } from "node:timers/promises";
-import { findLocalCluster, localClusterDir, processesOf } from "./find.ts";
+import { endMarked } from "../ray-node/index.ts";
+import { findLocalCluster, localClusterDir, markText } from "./find.ts";
 import { emptyFolder, withFolder } from "./folder.ts";
-import { killAll, signalAll } from "./ray-node.ts";
 import { type ClusterState, readState } from "./state.ts";
 
 /** Ray ends its processes in this time when it is asked to, or they are killed. */
 const GRACE_MILLISECONDS = 5_000;
-const POLL_MILLISECONDS = 50;
 
 /**
  * Ends the local cluster in `dir` with whatever runs on it, and removes its folder. Returns how many of its nodes were alive;
@@ -27,13 +25,6 @@ export async function stopLocalCluster(dir = localClusterDir()): Promise<number 
 
 /** Ends every process of a cluster, in peace if that goes fast. */
 export async function endProcesses({ nodes, mark }: ClusterState): Promise<void> {
-  const find = () => nodes.flatMap((_, number) => processesOf(mark, number));
-  // `ray start --block` ends its node.
-  signalAll(
-    find().filter(({ command }) => command.includes(" start ")),
-    "SIGTERM",
-  );
-  const end = performance.now() + GRACE_MILLISECONDS;
-  while (find().length > 0 && performance.now() < end) await delay(POLL_MILLISECONDS);
-  await killAll(find);
+  const marks = nodes.map((_, number) => markText(mark, number));
+  await endMarked(marks, GRACE_MILLISECONDS);
 }

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
-import { freePort } from "../../src/local-cluster/ray-node.ts";
+import { freePort } from "../../src/ray-node/index.ts";
 
 export { freePort };
 

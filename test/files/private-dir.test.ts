@@ -4,7 +4,7 @@ import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
 import { it } from "node:test";
-import { createPrivateDir } from "../../src/cluster/private-dir.ts";
+import { createPrivateDir } from "../../src/files/private-dir.ts";
 import { moduleUrl } from "../../src/paths/index.ts";
 
 it("the private folder is short, private, and removed", async () => {
@@ -19,7 +19,7 @@ it("the private folder is short, private, and removed", async () => {
 
 it("what killed processes left is removed by the next start, what living ones use is not", async () => {
   const living = await createPrivateDir();
-  const script = `const { createPrivateDir } = await import(${JSON.stringify(moduleUrl("cluster/private-dir").href)});
+  const script = `const { createPrivateDir } = await import(${JSON.stringify(moduleUrl("files/private-dir").href)});
     const own = await createPrivateDir(); const others = await createPrivateDir(); await others.addOwner(${process.pid});
     console.log(JSON.stringify([own.path, others.path])); setInterval(() => {}, 1000);`;
   const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script]);
