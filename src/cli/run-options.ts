@@ -1,8 +1,9 @@
 /** The options that `run`, `exp-parallel` and `data-parallel` share. */
 import type { Argv } from "yargs";
 import { type ServerArguments, withServerOptions } from "./server-options.ts";
+import { type SlurmArguments, withSlurmOptions } from "./slurm-options.ts";
 
-export interface RunArguments extends ServerArguments {
+export interface RunArguments extends ServerArguments, SlurmArguments {
   set: string[] | undefined;
   "dataset-dir": string | undefined;
   "run-dir": string | undefined;
@@ -20,7 +21,7 @@ export interface RunArguments extends ServerArguments {
 
 export function withRunOptions<T>(yargs: Argv<T>): Argv<T & RunArguments> {
   const server = "Hand the experiment to the `distmis serve` there, and follow it: HOST:PORT, unix:PATH, or `local`";
-  return withServerOptions(yargs, server)
+  return withSlurmOptions(withServerOptions(yargs, server))
     .option("set", {
       type: "string",
       array: true,
@@ -68,7 +69,7 @@ export function withRunOptions<T>(yargs: Argv<T>): Argv<T & RunArguments> {
       type: "string",
       requiresArg: true,
       describe:
-        "Existing Ray cluster: HOST:PORT of its head, `auto`, or `local` (see `distmis cluster`). Default: start Ray on this machine",
+        "Existing Ray cluster: HOST:PORT of its head, `auto`, or `local` (see `distmis cluster`); `slurm`: start Ray on the nodes of this job. Default: start Ray on this machine",
       conflicts: "server",
     })
     .option("gpus", {

@@ -1,12 +1,24 @@
 /** What `run`, `exp-parallel` and `data-parallel` do. */
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { type Cluster, connect, type LoadOptions, loadExperiment, runExperiment } from "../index.ts";
+import {
+  type Cluster,
+  connect,
+  type LoadOptions,
+  loadExperiment,
+  putBackInQueue,
+  runExperiment,
+  startOnFirstNode,
+} from "../index.ts";
 import { checkCount } from "./check-count.ts";
 import { printDryRun } from "./dry-run.ts";
 import type { RunArguments } from "./run-options.ts";
 import { finish, show } from "./show-run.ts";
 import { listenForStop } from "./signals.ts";
+import { slurmConnection } from "./slurm-options.ts";
+
+/** A job is warned a minute before its end, or more: a long step and its checkpoint may take a part of that. */
+const JOB_GRACE_SECONDS = 30;
 
 /**
  * Runs an experiment file, shows it, and sets the exit code: 1 if every trial failed, see stoppedExitCode after a stop.
@@ -26,9 +38,20 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
   }
   const runDir = args["run-dir"] ?? defaultRunDir(experiment.name, args.fresh === true);
   if (args["dry-run"] === true) return printDryRun(experiment, runDir, args);
-  const signals = listenForStop(() => {
-    process.stderr.write("stopping: running trials end after their step; press Ctrl-C again to kill them\n");
+  const inJob = args["ray-address"] === "slurm";
+  const slurm = slurmConnection(args);
+  if (inJob) {
+    const elsewhere = await startOnFirstNode();
+    if (elsewhere !== null) {
+      process.exitCode = elsewhere;
+      return;
+    }
+  }
+  const signals = listenForStop((signal) => {
+    const why = signal === "SIGUSR1" ? "the time limit is near, stopping" : "stopping";
+    process.stderr.write(`${why}: running trials end after their step; press Ctrl-C again to kill them\n`);
   });
+  let interrupted = false;
   let cluster: Cluster | undefined;
   try {
     const run = runExperiment(
@@ -37,6 +60,8 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
           ...(args["ray-address"] === undefined ? {} : { rayAddress: args["ray-address"] }),
           ...(args.gpus === undefined ? {} : { gpus: args.gpus }),
           ...(args.cpus === undefined ? {} : { cpus: args.cpus }),
+          slurm,
+          notice: (text) => process.stderr.write(`${text}\n`),
           signal: signals.stop,
         });
         return cluster;
@@ -49,12 +74,22 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
         diskCheck: args["disk-check"],
         signal: signals.stop,
         killSignal: signals.kill,
+        ...(inJob ? { stopGraceSeconds: JOB_GRACE_SECONDS } : {}),
       },
     );
-    finish(await show(run, args.json, experiment.train.debug), args.json);
+    const results = await show(run, args.json, experiment.train.debug);
+    interrupted = results.state === "interrupted";
+    finish(results, args.json);
   } finally {
     await cluster?.close();
     signals.release();
+  }
+  const requeues = args["max-requeues"] ?? 0;
+  if (inJob && interrupted && signals.timeIsUp() && requeues > 0) {
+    const done = await putBackInQueue(requeues);
+    process.stderr.write(
+      `${done ?? `the job is not put back into the queue: it was ${requeues} times (--max-requeues)`}\n`,
+    );
   }
 }
 

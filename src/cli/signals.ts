@@ -3,10 +3,12 @@ import { constants } from "node:os";
 import { isatty } from "node:tty";
 
 export interface StopSignals {
-  /** The first SIGINT, SIGTERM or SIGHUP (the terminal is gone), or standard output takes no more. */
+  /** The first SIGINT, SIGTERM, SIGHUP (the terminal is gone) or SIGUSR1, or standard output takes no more. */
   readonly stop: AbortSignal;
   /** The second one. */
   readonly kill: AbortSignal;
+  /** Whether it was SIGUSR1 that stopped: the time limit of a SLURM job is near. */
+  timeIsUp(): boolean;
   /** Back to Node's own handling. */
   release(): void;
 }
@@ -30,7 +32,7 @@ export function isReaderGone({ code }: NodeJS.ErrnoException): boolean {
 }
 
 /** Listens until `release`. `onStop` is called at the first signal, for a word to the user. */
-export function listenForStop(onStop: () => void): StopSignals {
+export function listenForStop(onStop: (signal: NodeJS.Signals) => void): StopSignals {
   const stop = new AbortController();
   const kill = new AbortController();
   let first = 0;
@@ -41,7 +43,7 @@ export function listenForStop(onStop: () => void): StopSignals {
   const onSignal = (signal: NodeJS.Signals): void => {
     if (!stop.signal.aborted) {
       first = Date.now();
-      onStop();
+      onStop(signal);
       stopBy(signal);
     } else if (Date.now() - first > SAME_PRESS_MILLISECONDS) kill.abort();
   };
@@ -49,7 +51,7 @@ export function listenForStop(onStop: () => void): StopSignals {
   const onOutputError = ({ code }: NodeJS.ErrnoException): void => {
     if (code !== "EIO" && !stop.signal.aborted) stopBy("SIGPIPE");
   };
-  const signals: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+  const signals: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"];
   const handler = (signal: NodeJS.Signals) => (signal === "SIGHUP" && !onTerminal() ? ignored : onSignal);
   const handlers = signals.map((signal) => [signal, handler(signal)] as const);
   for (const [signal, handle] of handlers) process.on(signal, handle);
@@ -57,6 +59,7 @@ export function listenForStop(onStop: () => void): StopSignals {
   return {
     stop: stop.signal,
     kill: kill.signal,
+    timeIsUp: () => stop.signal.aborted && stoppedBy === "SIGUSR1",
     release() {
       for (const [signal, handle] of handlers) process.off(signal, handle);
       process.stdout.off("error", onOutputError);

@@ -2,6 +2,7 @@
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { StatusObject } from "@grpc/grpc-js";
+import { bringUp } from "../allocation/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import { createPrivateDir } from "../files/index.ts";
 import type { StartGang, TrainerProcess } from "../generated/distmis/v1/cluster.ts";
@@ -21,7 +22,7 @@ const LOSS_MS = 3000;
  * @throws DistmisError SETUP_INCOMPLETE, CLUSTER_UNAVAILABLE, FILE_UNUSABLE, or INTERRUPTED by `signal`; nothing is left then
  */
 export async function connect(options: ConnectOptions = {}): Promise<Cluster> {
-  const joined = options.rayAddress === "local" ? await connectionOf() : null;
+  const joined = await join(options);
   const dir = await createPrivateDir();
   try {
     // Ray lets everybody write to its folder, so it gets one below the private one.
@@ -41,29 +42,53 @@ export async function connect(options: ConnectOptions = {}): Promise<Cluster> {
       await shim.close();
       throw error;
     }
-    return createCluster(socketPath, shim.exited, async () => {
+    // A head that is gone is the cause; the shim only hears of it, later.
+    const gone = Promise.race([shim.exited, ...(joined?.ended === undefined ? [] : [joined.ended])]);
+    return createCluster(socketPath, gone, async () => {
       await shim.close();
-      await dir.remove();
+      await Promise.all([dir.remove(), joined?.close?.()]);
     });
   } catch (error) {
-    await dir.remove();
+    await Promise.all([dir.remove(), joined?.close?.()]);
     throw error;
   }
 }
 
-function createCluster(socketPath: string, shimExited: Promise<string>, end: () => Promise<void>): Cluster {
+/** A Ray that is there, or one that is made for this program beforehand. */
+interface JoinedRay {
+  /** host:port of its head. */
+  readonly address: string;
+  /** What a program needs in its environment to join. */
+  readonly environment: Record<string, string>;
+  /** Resolves with a reason when it has gone. */
+  readonly ended?: Promise<string>;
+  close?(): Promise<void>;
+}
+
+/** The Ray that `rayAddress` names by a word; null if the shim finds or starts it. */
+async function join({ rayAddress, slurm, signal, notice }: ConnectOptions): Promise<JoinedRay | null> {
+  if (rayAddress === "local") return connectionOf();
+  if (rayAddress !== "slurm") return null;
+  return bringUp({
+    ...slurm,
+    ...(signal === undefined ? {} : { signal }),
+    ...(notice === undefined ? {} : { notice }),
+  });
+}
+
+function createCluster(socketPath: string, gone: Promise<string>, end: () => Promise<void>): Cluster {
   const { cluster: client, study: studyClient } = createClients(socketPath);
   let closing: Promise<void> | undefined;
 
   const lost = new Promise<string>((resolve) => {
-    void shimExited.then((reason) => {
+    void gone.then((reason) => {
       if (closing === undefined) resolve(reason);
     });
   });
 
   const reasonOfLoss = async (status: StatusObject): Promise<string> => {
     if (closing !== undefined) return "the cluster was closed";
-    return Promise.race([shimExited, delay(LOSS_MS, status.details || "the shim ended its stream", { ref: false })]);
+    return Promise.race([gone, delay(LOSS_MS, status.details || "the shim ended its stream", { ref: false })]);
   };
 
   return {

@@ -1,4 +1,5 @@
 /** The cluster as the orchestrator sees it. Implemented in this folder over gRPC; see proto/distmis/v1/cluster.proto. */
+import type { BringUpOptions } from "../allocation/index.ts";
 import type {
   CheckGangResponse,
   DescribeClusterResponse,
@@ -76,8 +77,9 @@ export interface Cluster {
 
 export interface ConnectOptions {
   /**
-   * Address of an existing Ray: host:port, "auto", or "local" for the one that `distmis cluster start` made. Default: start a Ray on
-   * this machine that ends with `close`.
+   * Address of an existing Ray: host:port, "auto", or "local" for the one that `distmis cluster start` made; or "slurm": start one
+   * on the nodes of the job in which this process runs, of which it has to be the first, that ends with `close`. Default: start a
+   * Ray on this machine that ends with `close`.
    */
   rayAddress?: string;
   /** Local Ray: number of (logical) GPUs. Default: those of the machine. */
@@ -86,6 +88,10 @@ export interface ConnectOptions {
   cpus?: number;
   /** Where shim and Ray write their own logs. Default: the temp folder of the cluster, removed on close. */
   logDir?: string;
+  /** With rayAddress "slurm": how. */
+  slurm?: Pick<BringUpOptions, "minNodes" | "deadlineSeconds" | "interface">;
+  /** What a person may want to know of the cluster: nodes that do not come, are lost, or come back. */
+  notice?: (text: string) => void;
   /** Aborts the start. */
   signal?: AbortSignal;
 }

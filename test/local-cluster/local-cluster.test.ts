@@ -109,7 +109,7 @@ describe("a local cluster", { timeout: 240_000 }, () => {
     });
     await assert.rejects(startLocalCluster({ nodes: [{ ...NODE, labels: { "not a label": "!" } }] }), {
       code: "CLUSTER_UNAVAILABLE",
-      message: /^node 0 of Ray did not start, it ended: .*not a label/,
+      message: /^node 0 of Ray did not start, it ended with exit code 1: .*not a label/,
     });
     await until("the end of all processes", () => mark.processes().length === 0);
     assert.deepEqual(fs.readdirSync(folder), []);

@@ -1,0 +1,25 @@
+/** The program of agent.ts, started by `srun` on a node; ends with its input, or by a signal. */
+import { createInterface } from "node:readline";
+import { messageOf } from "../errors/index.ts";
+import { runNode } from "./agent.ts";
+import { type AgentSaid, startSchema } from "./messages.ts";
+
+const end = new AbortController();
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => end.abort());
+// Nobody hears any more; the end of the input follows.
+process.stdout.on("error", () => {});
+process.stderr.on("error", () => {});
+
+const say = (said: AgentSaid): void => {
+  process.stdout.write(`${JSON.stringify(said)}\n`);
+};
+const lines = createInterface({ input: process.stdin });
+lines.once("close", () => end.abort());
+lines.once("line", (line) => {
+  runNode(startSchema.parse(JSON.parse(line)), say, end.signal)
+    .catch((error: unknown) => {
+      say({ type: "lost", reason: messageOf(error) });
+      process.exitCode = 1;
+    })
+    .finally(() => process.stdin.destroy());
+});

@@ -1,0 +1,158 @@
+/** Starting Ray on all nodes of an allocation at once: the head first, the others as soon as it answers. */
+import { randomBytes } from "node:crypto";
+import fs from "node:fs/promises";
+import path from "node:path";
+import { deferred } from "../async/index.ts";
+import { DistmisError } from "../errors/index.ts";
+import { createPrivateDir } from "../files/index.ts";
+import { type Allocation, findAllocation } from "./allocation.ts";
+import { type HostStep, keepHost } from "./host-step.ts";
+
+/** Ray's start takes seconds; Python on a cold shared file system, on many nodes at once, minutes. */
+const DEADLINE_SECONDS = 300;
+
+export interface BringUpOptions {
+  /** With how many nodes the search may begin when the others have not come until the deadline; default: all. */
+  minNodes?: number;
+  /** Seconds that nodes have to come; default 300. */
+  deadlineSeconds?: number;
+  /** Network interface whose addresses the nodes use, for example "ib0"; default: the one that their names lead to. */
+  interface?: string;
+  signal?: AbortSignal;
+  /** What a person may want to know: nodes that do not come, are lost, or come back. */
+  notice?: (text: string) => void;
+}
+
+export interface AllocationRay {
+  /** host:port of the head. */
+  readonly address: string;
+  /** What a program needs in its environment to join. */
+  readonly environment: Record<string, string>;
+  /** Resolves with a reason when the head has gone, and with it the cluster. */
+  readonly ended: Promise<string>;
+  /** Ends every node; nothing is left then. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts Ray on the nodes of the job in which this process runs; it has to run on the first of them (see startOnFirstNode).
+ * Resolves when all nodes are part of the cluster, or at least `minNodes` are at the deadline.
+ * @throws DistmisError CLUSTER_UNAVAILABLE with the nodes that have not come, INTERRUPTED, SLURM_FAILED; nothing is left then
+ */
+export async function bringUp(options: BringUpOptions = {}): Promise<AllocationRay> {
+  const allocation = await findAllocation();
+  const { hosts } = allocation;
+  const needed = options.minNodes ?? hosts.length;
+  if (needed > hosts.length) {
+    throw new DistmisError(
+      "CONFIG_INVALID",
+      `--min-nodes ${needed}: job ${allocation.jobId} has ${hosts.length} nodes; expected at most as many`,
+    );
+  }
+  const token = randomBytes(32).toString("hex");
+  const dir = await createPrivateDir();
+  const tokenFile = path.join(dir.path, "token");
+  const nodes = startNodes(allocation, { ...options, notice: options.notice ?? (() => {}), token });
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= nodes.close().finally(dir.remove);
+    return closing;
+  };
+  try {
+    await fs.writeFile(tokenFile, token, { mode: 0o600 });
+    const address = await nodes.come(needed);
+    return {
+      address,
+      environment: { RAY_AUTH_MODE: "token", RAY_AUTH_TOKEN_PATH: tokenFile },
+      ended: nodes.headLost,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface Nodes {
+  /** Resolves with the head's address when all nodes have come, or `needed` until the deadline. */
+  come(needed: number): Promise<string>;
+  readonly headLost: Promise<string>;
+  close(): Promise<void>;
+}
+
+function startNodes(
+  { hosts, jobId }: Allocation,
+  options: BringUpOptions & { notice: (text: string) => void; token: string },
+): Nodes {
+  const { notice, token, deadlineSeconds = DEADLINE_SECONDS } = options;
+  const head = deferred<string>();
+  const headLost = deferred<string>();
+  const all = deferred<void>();
+  let running = false;
+
+  const steps: HostStep[] = hosts.map((host, index) =>
+    keepHost(host, index === 0, {
+      ready(address) {
+        if (index === 0) {
+          head.resolve(address);
+          for (const step of steps.slice(1)) step.start({ ...message(step), address });
+        }
+        if (steps.every(({ ready }) => ready)) all.resolve();
+        if (running) notice(`${host.name} has joined`);
+      },
+      lost(reason) {
+        if (index === 0) headLost.resolve(reason);
+        if (running) notice(reason);
+      },
+    }),
+  );
+  const message = ({ host }: HostStep) => ({
+    token,
+    address: null,
+    cpus: host.cpus,
+    interface: options.interface ?? null,
+  });
+  // All agents start at once; the others have loaded what they need when the head answers.
+  steps[0]?.start(message(steps[0]));
+
+  const missing = (): string =>
+    steps
+      .filter(({ ready }) => !ready)
+      .map(({ host, reason }) => `${host.name} (${reason ?? "it has not answered"})`)
+      .join(", ");
+
+  return {
+    headLost: headLost.promise,
+    async come(needed) {
+      const { signal } = options;
+      const deadline = AbortSignal.timeout(deadlineSeconds * 1000);
+      const over = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
+      const ended = new Promise<void>((resolve) => over.addEventListener("abort", () => resolve(), { once: true }));
+      const first = await Promise.race([
+        all.promise,
+        ended,
+        headLost.promise.then((reason) => {
+          throw new DistmisError("CLUSTER_UNAVAILABLE", `the head of Ray did not start in job ${jobId}: ${reason}`);
+        }),
+      ]).then(() => steps.filter(({ ready }) => ready).length);
+      if (signal?.aborted) throw new DistmisError("INTERRUPTED", "the start of the cluster was interrupted");
+      if (!steps[0]?.ready || first < needed) {
+        throw new DistmisError(
+          "CLUSTER_UNAVAILABLE",
+          `job ${jobId}: ${first} of ${hosts.length} nodes came within ${deadlineSeconds} s, needed ${needed} (--min-nodes, --node-deadline); missing: ${missing()}`,
+        );
+      }
+      if (first < hosts.length) {
+        notice(
+          `the search starts with ${first} of ${hosts.length} nodes; missing after ${deadlineSeconds} s: ${missing()}`,
+        );
+      }
+      running = true;
+      return head.promise;
+    },
+    async close() {
+      running = false;
+      await Promise.all(steps.map((step) => step.close()));
+    },
+  };
+}

@@ -1,0 +1,5 @@
+/** A Ray over the nodes of a SLURM allocation: from `srun` to a cluster that can be used, and to the end of all of it. */
+export { type Allocation, findAllocation, inAllocation } from "./allocation.ts";
+export { type AllocationRay, type BringUpOptions, bringUp } from "./bring-up.ts";
+export { startOnFirstNode } from "./first-node.ts";
+export { putBackInQueue } from "./requeue.ts";
