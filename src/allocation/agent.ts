@@ -12,9 +12,6 @@ import { ownAddress } from "./own-address.ts";
 
 const MARK_VARIABLE = "DISTMIS_ALLOCATION_NODE";
 
-/** Of Ray's end in peace. SLURM kills what lives KillWait (30 s, on some clusters less) after it has said so. */
-const GRACE_MILLISECONDS = 3_000;
-
 /** A node whose Ray ends again and again is left alone: the time between starts doubles up to this. */
 const [FIRST_PAUSE_MILLISECONDS, LONGEST_PAUSE_MILLISECONDS] = [1_000, 60_000];
 
@@ -42,7 +39,8 @@ function visibleGpus(): number {
 export async function runNode(start: StartNode, say: (said: AgentSaid) => void, end: AbortSignal): Promise<void> {
   const dir = await createPrivateDir();
   const mark = randomUUID();
-  const clean = (): Promise<void> => endMarked([`${MARK_VARIABLE}=${mark}`], GRACE_MILLISECONDS);
+  // At once: nobody else uses this Ray, and SLURM kills what lives KillWait (30 s, on some clusters less) after its warning.
+  const clean = (): Promise<void> => endMarked([`${MARK_VARIABLE}=${mark}`], 0);
   const tokenFile = path.join(dir.path, "token");
   const ended = new Promise<"end">((resolve) => {
     end.addEventListener("abort", () => resolve("end"), { once: true });
@@ -73,8 +71,6 @@ export async function runNode(start: StartNode, say: (said: AgentSaid) => void, 
             RAY_AUTH_TOKEN_PATH: tokenFile,
             RAY_AUTH_TOKEN: undefined,
             RAY_ADDRESS: undefined,
-            // Else a node that is to end waits for as long as SLURM waits before it kills.
-            RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S: "1",
             [MARK_VARIABLE]: mark,
           },
           diesWithParent: true,

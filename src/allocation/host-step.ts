@@ -8,8 +8,8 @@ import { entryCommand, moduleUrl } from "../paths/index.ts";
 import type { Host } from "./allocation.ts";
 import { type StartNode, saidSchema } from "./messages.ts";
 
-/** Agents end their nodes in about 4 s; `srun` is asked, and killed, after that. */
-const [ASK_MILLISECONDS, KILL_MILLISECONDS] = [8_000, 10_000];
+/** Agents end their nodes in less than a second; `srun` is asked, and killed, after these. */
+const [ASK_MILLISECONDS, KILL_MILLISECONDS] = [6_000, 8_000];
 /** SLURM itself may say no for a while, for as long as a node is down. */
 const [FIRST_PAUSE_MILLISECONDS, LONGEST_PAUSE_MILLISECONDS] = [2_000, 60_000];
 const LAST_WORDS = 5;

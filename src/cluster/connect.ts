@@ -45,8 +45,9 @@ export async function connect(options: ConnectOptions = {}): Promise<Cluster> {
     // A head that is gone is the cause; the shim only hears of it, later.
     const gone = Promise.race([shim.exited, ...(joined?.ended === undefined ? [] : [joined.ended])]);
     return createCluster(socketPath, gone, async () => {
-      await shim.close();
-      await Promise.all([dir.remove(), joined?.close?.()]);
+      // A Ray that ends with this program takes all of its workers with it: the shim has nothing to tidy up.
+      await (joined?.close === undefined ? shim.close() : Promise.all([shim.kill(), joined.close()]));
+      await dir.remove();
     });
   } catch (error) {
     await Promise.all([dir.remove(), joined?.close?.()]);

@@ -39,6 +39,8 @@ export interface ShimProcess {
   readonly exited: Promise<string>;
   /** Ends it by the end of its input, and by force if that takes too long. Idempotent. */
   close(): Promise<void>;
+  /** Ends it by force. */
+  kill(): Promise<void>;
 }
 
 /**
@@ -128,6 +130,10 @@ export async function startShim(options: ShimOptions): Promise<ShimProcess> {
     close() {
       closing ??= over ? Promise.resolve(killGroup()) : close();
       return closing;
+    },
+    async kill() {
+      killGroup();
+      await exited;
     },
   };
 }

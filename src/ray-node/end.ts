@@ -33,12 +33,13 @@ export async function killAll(find: () => FoundProcess[], deadlineMilliseconds =
 }
 
 /**
- * Ends all processes that were started with one of these variables ("NAME=value") in their environment: `ray start --block` is
- * asked to end its node, and what lives after the grace is killed.
+ * Ends all processes that were started with one of these variables ("NAME=value") in their environment.
+ * @param graceMilliseconds for this long `ray start --block` may end its node in peace; 0: all are killed at once
  * @throws DistmisError CLUSTER_UNAVAILABLE if some do not die
  */
 export async function endMarked(variables: readonly string[], graceMilliseconds: number): Promise<void> {
   const find = (): FoundProcess[] => variables.flatMap(processesWith);
+  if (graceMilliseconds === 0) return killAll(find);
   signalAll(
     find().filter(({ command }) => command.includes(" start ")),
     "SIGTERM",
