@@ -1,0 +1,120 @@
+/** Searches that outlive a job's end: its time limit, preemption, an operator, lost nodes. They mostly wait, so all go on at once. */
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { until } from "../support/until.ts";
+import { type SearchJobs, searchJobs, TWO_NODES } from "./search-job.ts";
+import { type SlurmCluster, type SlurmClusterOptions, slurmMissing, startSlurmCluster } from "./slurm-cluster.ts";
+
+const skip = slurmMissing() ?? false;
+const MINUTE = 60_000;
+
+/** SLURM says so up to a minute earlier than asked. */
+const LIMIT = ["--time=4", "--signal=B:USR1@120"];
+/** Of 50 ms: longer than the limit, with two trials at once. */
+const LONG = 4_900;
+
+describe("a search goes on", { skip, concurrency: true }, () => {
+  let folder = "";
+  before(() => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "distmis-requeue-"));
+  });
+  after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+  async function withCluster(
+    options: SlurmClusterOptions,
+    work: (cluster: SlurmCluster, jobs: SearchJobs) => Promise<void>,
+  ): Promise<void> {
+    const own = fs.mkdtempSync(path.join(folder, "c"));
+    const cluster = await startSlurmCluster(options);
+    try {
+      await work(cluster, await searchJobs(cluster, own, options.nodes ?? 2));
+    } finally {
+      await cluster.stop();
+    }
+  }
+
+  const ended = (cluster: SlurmCluster, job: string, minutes: number): Promise<string> =>
+    cluster.untilJob(job, ["COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL"], minutes * MINUTE);
+
+  /** Asserts that every epoch of every trial is known, once, and every trial completed, once. */
+  function isWhole(jobs: SearchJobs, name: string, trials: number, epochs: number): void {
+    const records = jobs.journal(name);
+    const ends = records.filter(({ type }) => type === "trial_ended");
+    assert.deepEqual(
+      ends.map(({ state }) => state),
+      Array.from({ length: trials }, () => "completed"),
+    );
+    const reports = records.filter(({ type }) => type === "epoch");
+    assert.equal(reports.length, trials * epochs);
+  }
+
+  test("behind its time limit: the job requeues itself before that", async () => {
+    await withCluster({ nodes: 2, gpus: 1 }, async (cluster, jobs) => {
+      const nodes = ["-N2", "--ntasks-per-node=1", "--cpus-per-task=4", "--gpus-per-node=1", "--requeue"];
+      const job = await jobs.submit(jobs.experiment("limit", LONG, 2), [...nodes, ...LIMIT], ["--max-requeues", "9"]);
+      await jobs.said(job, new RegExp(`job ${job} is back in the queue \\(restart 2 of at most 9\\)`), 9 * MINUTE);
+      assert.equal(await ended(cluster, job, 5), "COMPLETED", jobs.log(job));
+      await jobs.gone(job);
+      isWhole(jobs, "limit", 2, LONG);
+    });
+  });
+
+  test("as another job, where a job may not be requeued; and no more often than it may", async () => {
+    await withCluster({ nodes: 2, requeue: false }, async (cluster, jobs) => {
+      const options = [...TWO_NODES, "--no-requeue", "--time=3", "--signal=B:USR1@120"];
+      const job = await jobs.submit(jobs.experiment("follow", 100_000, 1), options, ["--max-requeues", "1"]);
+      await jobs.said(job, new RegExp(`job \\d+ follows job ${job} \\(restart 1 of at most 1\\)`), 4 * MINUTE);
+      const next = /job (\d+) follows/.exec(jobs.log(job))?.[1] ?? "";
+      await jobs.said(next, /not put back into the queue: it was 1 times/, 4 * MINUTE);
+      for (const each of [job, next]) assert.equal(await ended(cluster, each, 1), "FAILED");
+      // 128 and the number of SIGUSR1: it was stopped by that.
+      assert.match(await cluster.exec("scontrol", "show", "job", next), /ExitCode=138:0/);
+    });
+  });
+
+  test("behind a more urgent job", async () => {
+    await withCluster({ nodes: 2, preempt: true, grace: 20 }, async (cluster, jobs) => {
+      const job = await jobs.submit(jobs.experiment("preempted", 600, 4), [...TWO_NODES, "--requeue", "--exclusive"]);
+      await jobs.said(job, /epoch 3\//);
+      const script = path.join(jobs.folder, "urgent.sbatch");
+      fs.writeFileSync(script, "#!/bin/bash\nhostname\n");
+      const output = `--output=${jobs.folder}/urgent.log`;
+      const words = ["--parsable", "-p", "urgent", "-N2", "--exclusive", output, script];
+      const urgent = (await cluster.exec("sbatch", ...words)).trim();
+      assert.equal(await ended(cluster, urgent, 3), "COMPLETED");
+      assert.match(jobs.log(job), /stopping: running trials end after their step/);
+      await cluster.exec("scontrol", "update", `JobId=${job}`, "StartTime=now");
+      assert.equal(await ended(cluster, job, 4), "COMPLETED", jobs.log(job));
+      isWhole(jobs, "preempted", 4, 600);
+    });
+  });
+
+  test("when an operator requeues its job, and without a node that leaves the network", async () => {
+    await withCluster({ nodes: 2 }, async (cluster, jobs) => {
+      const job = await jobs.submit(jobs.experiment("lost", 900, 4), [...TWO_NODES, "--requeue", "--no-kill"]);
+      await jobs.said(job, /epoch 3\//);
+      await cluster.exec("scontrol", "requeue", job);
+      await until(
+        "the job in the queue",
+        () =>
+          cluster.exec("scontrol", "update", `JobId=${job}`, "StartTime=now").then(
+            () => true,
+            () => false,
+          ),
+        MINUTE,
+      );
+      const starts = (): string[] => jobs.log(job).match(/trial \d+ started on node2/g) ?? [];
+      const before = starts().length;
+      await until("trials on node2 again", () => starts().length > before, 2 * MINUTE);
+      await cluster.down(2);
+      await jobs.said(job, /node2.*(left|lost|gone|dead)/, 2 * MINUTE);
+      assert.equal(await ended(cluster, job, 5), "COMPLETED", jobs.log(job));
+      await cluster.up(2);
+      await jobs.gone(job, MINUTE);
+      isWhole(jobs, "lost", 4, 900);
+    });
+  });
+});
