@@ -1,9 +1,8 @@
 /** What `run`, `exp-parallel` and `data-parallel` do. */
-import { existsSync } from "node:fs";
-import path from "node:path";
 import {
   type Cluster,
   connect,
+  defaultRunDir,
   type LoadOptions,
   loadExperiment,
   putBackInQueue,
@@ -32,7 +31,7 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
     ...(flatMode === undefined ? {} : { flatMode }),
   });
   if (args.server !== undefined) {
-    const { submitAndFollow } = await import("./submit.ts");
+    const { submitAndFollow } = await import("./submit-to-server.ts");
     await submitAndFollow(experiment, args);
     return;
   }
@@ -90,14 +89,5 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
     process.stderr.write(
       `${done ?? `the job is not put back into the queue: it was ${requeues} times (--max-requeues)`}\n`,
     );
-  }
-}
-
-function defaultRunDir(name: string, fresh: boolean): string {
-  const first = path.join("runs", name);
-  if (!fresh || !existsSync(first)) return first;
-  for (let number = 2; ; number++) {
-    const dir = `${first}-${number}`;
-    if (!existsSync(dir)) return dir;
   }
 }
