@@ -6,6 +6,7 @@ import {
   type LoadOptions,
   loadExperiment,
   putBackInQueue,
+  recordJob,
   runExperiment,
   startOnFirstNode,
 } from "../index.ts";
@@ -55,6 +56,7 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
   try {
     const run = runExperiment(
       async () => {
+        if (inJob) await recordThisJob(runDir);
         cluster = await connect({
           ...(args["ray-address"] === undefined ? {} : { rayAddress: args["ray-address"] }),
           ...(args.gpus === undefined ? {} : { gpus: args.gpus }),
@@ -90,4 +92,10 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
       `${done ?? `the job is not put back into the queue: it was ${requeues} times (--max-requeues)`}\n`,
     );
   }
+}
+
+/** `distmis submit` has written down its job; those of scripts and shells of the user's own are written down here. */
+async function recordThisJob(runDir: string): Promise<void> {
+  const { SLURM_JOB_ID: job, DISTMIS_BATCH_SCRIPT: script } = process.env;
+  if (job !== undefined) await recordJob(runDir, { job, by: "hand", script: script || null });
 }

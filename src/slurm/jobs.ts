@@ -6,6 +6,7 @@ import { z } from "zod";
 import { DistmisError, hasErrno, messageOf, unwritable } from "../errors/index.ts";
 import { makeFolder } from "../paths/index.ts";
 import { runFiles } from "../run-folder/index.ts";
+import { SCRIPT } from "./script.ts";
 
 const VERSION = 1;
 
@@ -18,8 +19,8 @@ const jobSchema = z.object({
   /** ISO 8601. */
   submittedAt: z.string(),
   user: z.string(),
-  /** `submit` by `distmis submit`, `successor` by a job whose time was over and could not be requeued, `hand` by a script of the user's own. */
-  by: z.enum(["submit", "successor", "hand"]),
+  /** `submit` by `distmis submit`, `hand` by a script of the user's own, or by a job of this run whose time was over. */
+  by: z.enum(["submit", "hand"]),
   /** The batch script, absolute; null if that is not known. Job numbers begin again some day: it tells ours from another's. */
   script: z.string().nullable(),
 });
@@ -29,7 +30,7 @@ export type Job = Omit<z.output<typeof jobSchema>, "version">;
 
 export const jobFiles = {
   jobs: (runDir: string): string => path.join(runFiles.slurm(runDir), "jobs.jsonl"),
-  script: (runDir: string): string => path.join(runFiles.slurm(runDir), "job.sbatch"),
+  script: (runDir: string): string => path.join(runFiles.slurm(runDir), SCRIPT),
   /** What the job runs: resolved, so that later changes to the user's file do not matter. */
   experiment: (runDir: string): string => path.join(runFiles.slurm(runDir), "experiment.yaml"),
 };

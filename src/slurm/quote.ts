@@ -8,9 +8,9 @@ export function shellWord(text: string): string {
   return PLAIN.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** The value of an option on an #SBATCH line: sbatch splits at spaces and ends at a #, unless a backslash stands before them. */
+/** One word on an #SBATCH line: sbatch splits at spaces that are not in quotes, ends at a #, and takes a backslash off everywhere. */
 export function directiveWord(text: string): string {
-  return text.replaceAll(/[\s"'\\#]/g, "\\$&");
+  return PLAIN.test(text) ? text : `"${text.replaceAll(/["\\]/g, "\\$&")}"`;
 }
 
 /**

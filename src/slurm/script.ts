@@ -11,23 +11,35 @@ export interface JobScript {
   settings: JobSettings;
   /** Program and arguments of the run, without the options that follow from `settings`. */
   command: readonly string[];
+  /** Further options, for the first start of the job and none of its restarts. */
+  once: readonly string[];
   /** What the script came from, for a person. */
   comment: readonly string[];
 }
 
 /** The whole script. */
-export function jobScript({ name, dir, settings, command, comment }: JobScript): string {
+export function jobScript({ name, dir, settings, command, once, comment }: JobScript): string {
   const said = comment.map((text) => `# ${text.replaceAll(/\p{Cc}/gu, " ")}`);
   const words = [...command, ...runOptions(settings)].map(shellWord);
   return `${[
     "#!/bin/bash",
     ...said,
     ...directives(name, dir, settings).map((text) => `#SBATCH ${text}`),
-    ...settings.sbatch.map((option) => `#SBATCH ${option}`),
+    ...settings.sbatch.map((option) => `#SBATCH ${option.startsWith("-") ? option : `--${option}`}`),
     "",
     ...modules(settings.modules),
+    "# A job that may not be requeued at its time limit submits this file again.",
+    `export DISTMIS_BATCH_SCRIPT=${shellWord(path.join(dir, SCRIPT))}`,
+    ...(once.length === 0
+      ? []
+      : [
+          "# At the first start alone: a restart goes on.",
+          `if [ "\${SLURM_RESTART_COUNT:-0}\${DISTMIS_RESTARTS:-0}" = 00 ]; then`,
+          `  set -- ${once.map(shellWord).join(" ")}`,
+          "fi",
+        ]),
     "# exec: SLURM's signals are for distmis, and its exit code is the job's.",
-    `exec ${words.join(" ")}`,
+    `exec ${words.join(" ")}${once.length === 0 ? "" : ' "$@"'}`,
   ].join("\n")}\n`;
 }
 
@@ -82,6 +94,9 @@ function runOptions({ nodes, minNodes, interface: network, maxRequeues, stageToL
       : [stageToLocal === true ? "--stage-to-local" : `--stage-to-local=${stageToLocal}`]),
   ];
 }
+
+/** The script's own name. */
+export const SCRIPT = "job.sbatch";
 
 /** Where a job writes what it prints. */
 export function jobLog(slurmDir: string, job: string): string {

@@ -16,11 +16,6 @@ const time = z
   .string()
   .regex(/^(\d+|\d+:[0-5]?\d(:[0-5]?\d)?|\d+-\d+(:[0-5]?\d){0,2})$/)
   .meta({ expected: 'a time as sbatch takes it, in quotes: "48:00:00", "2-00:00:00", or minutes' });
-const option = z
-  .string()
-  .regex(/^-\P{Cc}+$/u)
-  .meta({ expected: "an option of sbatch on one line, such as --mem=64G" });
-
 /** Fields of a profile; none needs to be there, and the command line wins. */
 export const profileSchema = z.strictObject({
   description: z.string().optional().describe("For people."),
@@ -41,7 +36,10 @@ export const profileSchema = z.strictObject({
     .array(line)
     .optional()
     .describe("Environment modules that the job loads; those of the command line come after them."),
-  sbatch: z.array(option).optional().describe("Further options of sbatch; those of the command line come after them."),
+  sbatch: z
+    .array(line)
+    .optional()
+    .describe("Further options of sbatch, as `mem=64G` or `--mem=64G`; those of the command line come after them."),
   min_nodes: count
     .optional()
     .describe("The search starts with so many, if others do not come up; default: all of them."),

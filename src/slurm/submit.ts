@@ -9,6 +9,7 @@ import { runFiles } from "../run-folder/index.ts";
 import { slurm } from "./commands.ts";
 import { type JobState, jobHasEnded, jobState } from "./job-state.ts";
 import { type Job, jobFiles, readJobs, recordJob } from "./jobs.ts";
+import { shellWord } from "./quote.ts";
 import { jobLog, jobScript } from "./script.ts";
 import type { JobSettings } from "./settings.ts";
 
@@ -20,6 +21,8 @@ export interface JobPlan {
   settings: JobSettings;
   /** Further options of `distmis run`, such as `--extend`. */
   runOptions: readonly string[];
+  /** Those for the first start alone. */
+  onceOptions: readonly string[];
 }
 
 export interface SubmittedJob {
@@ -32,7 +35,7 @@ export interface SubmittedJob {
 }
 
 /** The batch script of a plan. Writes nothing. */
-export function scriptOf({ experiment, experimentFile, runDir, settings, runOptions }: JobPlan): string {
+export function scriptOf({ experiment, experimentFile, runDir, settings, runOptions, onceOptions }: JobPlan): string {
   const dir = path.resolve(runDir);
   // Whole paths: the job begins in another shell on another host.
   const program = [process.execPath, path.join(packageRoot(), "bin", "distmis")];
@@ -41,6 +44,7 @@ export function scriptOf({ experiment, experimentFile, runDir, settings, runOpti
     dir: runFiles.slurm(dir),
     settings,
     command: [...program, "run", jobFiles.experiment(dir), "--run-dir", dir, ...runOptions],
+    once: onceOptions,
     comment: [
       `Written by \`distmis submit\` ${packageVersion()} from ${path.resolve(experimentFile)}; docs/cluster.md tells more.`,
       "`sbatch` of this file starts or continues the same run.",
@@ -70,7 +74,7 @@ export async function submitJob(plan: JobPlan): Promise<SubmittedJob> {
   if (live !== null)
     throw new DistmisError(
       "RUN_REFUSED",
-      `${runDir}: job ${live.job.job} of this run is ${live.state.state}; wait for its end, end it with \`distmis cancel ${plan.runDir}\`, or name another folder with --run-dir or --fresh`,
+      `${runDir}: job ${live.job.job} of this run is ${live.state.state}; wait for its end, end it with \`distmis cancel ${shellWord(plan.runDir)}\`, or name another folder with --run-dir or --fresh`,
     );
   const text = scriptOf(plan);
   const script = jobFiles.script(runDir);
