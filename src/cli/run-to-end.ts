@@ -1,4 +1,6 @@
 /** What `run`, `exp-parallel` and `data-parallel` do. */
+import { readlink } from "node:fs/promises";
+import path from "node:path";
 import {
   type Cluster,
   connect,
@@ -97,5 +99,8 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
 /** `distmis submit` has written down its job; those of scripts and shells of the user's own are written down here. */
 async function recordThisJob(runDir: string): Promise<void> {
   const { SLURM_JOB_ID: job, DISTMIS_BATCH_SCRIPT: script } = process.env;
-  if (job !== undefined) await recordJob(runDir, { job, by: "hand", script: script || null });
+  if (job === undefined) return;
+  const output = await readlink("/proc/self/fd/1").catch(() => "");
+  const log = path.isAbsolute(output) && !output.startsWith("/dev/") ? output : null;
+  await recordJob(runDir, { job, by: "hand", script: script || null, log });
 }

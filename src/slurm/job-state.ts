@@ -63,7 +63,9 @@ export async function jobState({ job, cluster, script }: Job): Promise<JobState>
   });
   if (text !== null) {
     const fields = fieldsOf(text);
-    if (script === null || fields.get("Command") === script) return stateOf(fields);
+    // A script's arguments follow it.
+    const isOurs = script === null || `${fields.get("Command")} `.startsWith(`${script} `);
+    if (isOurs) return stateOf(fields);
     return FORGOTTEN;
   }
   return accounted(job, where);

@@ -23,6 +23,8 @@ const jobSchema = z.object({
   by: z.enum(["submit", "hand"]),
   /** The batch script, absolute; null if that is not known. Job numbers begin again some day: it tells ours from another's. */
   script: z.string().nullable(),
+  /** What it prints, absolute; null if that is no file. */
+  log: z.string().nullable(),
 });
 
 /** A job that works, worked or will work on a run. */
@@ -69,7 +71,7 @@ export async function readJobs(runDir: string): Promise<Job[]> {
  */
 export async function recordJob(
   runDir: string,
-  job: Pick<Job, "job" | "by" | "script"> & { cluster?: string | null },
+  job: Pick<Job, "job" | "by" | "script" | "log"> & { cluster?: string | null },
 ): Promise<void> {
   const known = await readJobs(runDir);
   const isKnown = known.some((each) => each.job === job.job && (job.script === null || each.script === job.script));
@@ -84,6 +86,7 @@ export async function recordJob(
     user: userInfo().username,
     by: job.by,
     script: job.script,
+    log: job.log,
   };
   try {
     await appendFile(file, `${JSON.stringify(record)}\n`);

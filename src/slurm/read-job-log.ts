@@ -1,13 +1,10 @@
 /** What a job has printed. */
 import { stat } from "node:fs/promises";
-import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { DistmisError, hasErrno } from "../errors/index.ts";
 import { pieces } from "../files/index.ts";
-import { runFiles } from "../run-folder/index.ts";
 import { jobHasEnded, jobState } from "./job-state.ts";
 import { readJobs } from "./jobs.ts";
-import { jobLog } from "./script.ts";
 
 /** A network file system tells no one of what other hosts write. */
 const LOOK_MILLISECONDS = 300;
@@ -25,7 +22,12 @@ export async function* readJobLog(
   const job = (await readJobs(runDir)).at(-1);
   if (job === undefined)
     throw new DistmisError("FILE_UNUSABLE", `${runDir}: no job was submitted for it, so there is no log of one`);
-  const file = jobLog(runFiles.slurm(path.resolve(runDir)), job.job);
+  const file = job.log;
+  if (file === null)
+    throw new DistmisError(
+      "FILE_UNUSABLE",
+      `${runDir}: job ${job.job}, its last, was worked in by hand, and has no log`,
+    );
   let at = 0;
   let asked = Number.NEGATIVE_INFINITY;
   let over = !follow;

@@ -97,8 +97,3 @@ function runOptions({ nodes, minNodes, interface: network, maxRequeues, stageToL
 
 /** The script's own name. */
 export const SCRIPT = "job.sbatch";
-
-/** Where a job writes what it prints. */
-export function jobLog(slurmDir: string, job: string): string {
-  return path.join(slurmDir, `${job}.log`);
-}

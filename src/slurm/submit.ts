@@ -10,7 +10,7 @@ import { slurm } from "./commands.ts";
 import { type JobState, jobHasEnded, jobState } from "./job-state.ts";
 import { type Job, jobFiles, readJobs, recordJob } from "./jobs.ts";
 import { shellWord } from "./quote.ts";
-import { jobLog, jobScript } from "./script.ts";
+import { jobScript } from "./script.ts";
 import type { JobSettings } from "./settings.ts";
 
 export interface JobPlan {
@@ -86,6 +86,7 @@ export async function submitJob(plan: JobPlan): Promise<SubmittedJob> {
   const [job = "", cluster = null] = said.trim().split("\n").at(-1)?.split(";") ?? [];
   if (!/^\d+$/.test(job))
     throw new DistmisError("SLURM_FAILED", `sbatch ${script}: expected a job's number, it said: ${said.trim()}`);
-  await recordJob(runDir, { job, cluster, by: "submit", script });
-  return { job, cluster, runDir, script, log: jobLog(runFiles.slurm(runDir), job) };
+  const log = path.join(runFiles.slurm(runDir), `${job}.log`);
+  await recordJob(runDir, { job, cluster, by: "submit", script, log });
+  return { job, cluster, runDir, script, log };
 }
