@@ -38,10 +38,11 @@ export {
   type TrialConfig,
   trialConfig,
 } from "./config/index.ts";
-export { DistmisError, type ErrorCode } from "./errors/index.ts";
+export { DistmisError, type ErrorCode, messageOf } from "./errors/index.ts";
 export {
   type Collected,
   type CollectOptions,
+  checkInputs,
   collectRun,
   type DryRun,
   type DryRunOptions,
@@ -127,12 +128,33 @@ export {
   formatBytes,
   formatMetric,
   formatParameters,
+  jobLine,
   type Reporter,
   type ReporterOptions,
   type ReportStream,
   resultsTable,
+  runLine,
   type TableOptions,
 } from "./report/index.ts";
-export { runsToCsv } from "./run-folder/index.ts";
+export { defaultRunDir, runsToCsv } from "./run-folder/index.ts";
 export { exportStudy } from "./search/index.ts";
 export { type ExperimentServer, type ServeOptions, serve } from "./server/index.ts";
+export {
+  cancelJob,
+  checkCapacity,
+  type GivenSettings,
+  type Job,
+  type JobPlan,
+  type JobSettings,
+  type JobState,
+  jobHasEnded,
+  jobSettings,
+  jobState,
+  readJobLog,
+  readJobs,
+  readProfile,
+  recordJob,
+  type SubmittedJob,
+  scriptOf,
+  submitJob,
+} from "./slurm/index.ts";

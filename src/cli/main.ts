@@ -24,6 +24,7 @@ import { runCommand } from "./run.ts";
 import { serveCommand } from "./serve.ts";
 import { isReaderGone } from "./signals.ts";
 import { statusCommand } from "./status.ts";
+import { submitCommand } from "./submit.ts";
 import { tfrecordCommand } from "./tfrecord.ts";
 import { checkArguments, usageError } from "./usage.ts";
 import { visualizeCommand } from "./visualize.ts";
@@ -55,6 +56,7 @@ try {
     .command(expParallelCommand)
     .command(dataParallelCommand)
     .command(runCommand)
+    .command(submitCommand)
     .command(logsCommand)
     .command(gcCommand)
     .command(serveCommand)

@@ -1,17 +1,21 @@
-/** The options that `run`, `exp-parallel` and `data-parallel` share. */
+/** The options that `run`, `exp-parallel`, `data-parallel` and `submit` share. */
 import type { Argv } from "yargs";
 import { type ServerArguments, withServerOptions } from "./server-options.ts";
 import { type SlurmArguments, withSlurmOptions } from "./slurm-options.ts";
 
-export interface RunArguments extends ServerArguments, SlurmArguments {
+/** Which experiment, and in which folder. */
+export interface ExperimentArguments {
   set: string[] | undefined;
   "dataset-dir": string | undefined;
   "run-dir": string | undefined;
   fresh: boolean | undefined;
-  "dry-run": boolean | undefined;
   extend: boolean | undefined;
   "retry-failed": boolean | undefined;
   "disk-check": boolean;
+}
+
+export interface RunArguments extends ExperimentArguments, ServerArguments, SlurmArguments {
+  "dry-run": boolean | undefined;
   "ray-address": string | undefined;
   gpus: number | undefined;
   cpus: number | undefined;
@@ -19,9 +23,8 @@ export interface RunArguments extends ServerArguments, SlurmArguments {
   detach: boolean | undefined;
 }
 
-export function withRunOptions<T>(yargs: Argv<T>): Argv<T & RunArguments> {
-  const server = "Hand the experiment to the `distmis serve` there, and follow it: HOST:PORT, unix:PATH, or `local`";
-  return withSlurmOptions(withServerOptions(yargs, server))
+export function withExperimentOptions<T>(yargs: Argv<T>): Argv<T & ExperimentArguments> {
+  return yargs
     .option("set", {
       type: "string",
       array: true,
@@ -55,15 +58,20 @@ export function withRunOptions<T>(yargs: Argv<T>): Argv<T & RunArguments> {
       conflicts: "fresh",
       describe: "Run the failed trials of a run again",
     })
-    .option("dry-run", {
-      type: "boolean",
-      conflicts: "server",
-      describe: "Only list the trials and estimate their time: no cluster, no run folder; --gpus N reckons with N GPUs",
-    })
     .option("disk-check", {
       type: "boolean",
       default: true,
       describe: "Refuse a run whose checkpoints will not find room on the disk; --no-disk-check starts it all the same",
+    });
+}
+
+export function withRunOptions<T>(yargs: Argv<T>): Argv<T & RunArguments> {
+  const server = "Hand the experiment to the `distmis serve` there, and follow it: HOST:PORT, unix:PATH, or `local`";
+  return withSlurmOptions(withServerOptions(withExperimentOptions(yargs), server))
+    .option("dry-run", {
+      type: "boolean",
+      conflicts: "server",
+      describe: "Only list the trials and estimate their time: no cluster, no run folder; --gpus N reckons with N GPUs",
     })
     .option("ray-address", {
       type: "string",

@@ -1,12 +1,14 @@
 /** What `run`, `exp-parallel` and `data-parallel` do. */
-import { existsSync } from "node:fs";
+import { readlink } from "node:fs/promises";
 import path from "node:path";
 import {
   type Cluster,
   connect,
+  defaultRunDir,
   type LoadOptions,
   loadExperiment,
   putBackInQueue,
+  recordJob,
   runExperiment,
   startOnFirstNode,
 } from "../index.ts";
@@ -32,7 +34,7 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
     ...(flatMode === undefined ? {} : { flatMode }),
   });
   if (args.server !== undefined) {
-    const { submitAndFollow } = await import("./submit.ts");
+    const { submitAndFollow } = await import("./submit-to-server.ts");
     await submitAndFollow(experiment, args);
     return;
   }
@@ -56,6 +58,7 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
   try {
     const run = runExperiment(
       async () => {
+        if (inJob) await recordThisJob(runDir);
         cluster = await connect({
           ...(args["ray-address"] === undefined ? {} : { rayAddress: args["ray-address"] }),
           ...(args.gpus === undefined ? {} : { gpus: args.gpus }),
@@ -93,11 +96,11 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
   }
 }
 
-function defaultRunDir(name: string, fresh: boolean): string {
-  const first = path.join("runs", name);
-  if (!fresh || !existsSync(first)) return first;
-  for (let number = 2; ; number++) {
-    const dir = `${first}-${number}`;
-    if (!existsSync(dir)) return dir;
-  }
+/** `distmis submit` has written down its job; those of scripts and shells of the user's own are written down here. */
+async function recordThisJob(runDir: string): Promise<void> {
+  const { SLURM_JOB_ID: job, DISTMIS_BATCH_SCRIPT: script } = process.env;
+  if (job === undefined) return;
+  const output = await readlink("/proc/self/fd/1").catch(() => "");
+  const log = path.isAbsolute(output) && !output.startsWith("/dev/") ? output : null;
+  await recordJob(runDir, { job, by: "hand", script: script || null, log });
 }

@@ -1,21 +1,35 @@
 /** `distmis status` */
 import type { CommandModule } from "yargs";
+import { DistmisError } from "../errors/index.ts";
 import { type ServerArguments, serverOptions, withServerOptions } from "./server-options.ts";
 
 interface Arguments extends ServerArguments {
+  run: string | undefined;
   json: boolean;
 }
 
 export const statusCommand: CommandModule<object, Arguments> = {
-  command: "status",
-  describe: "The experiments of a server: what runs, what waits, what has ended",
+  command: "status [run]",
+  describe: "How a run and its SLURM job stand; without a run, the experiments of a server",
   builder: (yargs) =>
-    withServerOptions(yargs).option("json", {
-      type: "boolean",
-      default: false,
-      describe: "Print JSON: the server, and each experiment with its state",
-    }),
+    withServerOptions(yargs.positional("run", { type: "string", describe: "Folder of a run" }))
+      .option("json", {
+        type: "boolean",
+        default: false,
+        describe: "Print JSON: the run and its job; or the server, and each experiment with its state",
+      })
+      .check(({ run, server }) => {
+        if (run !== undefined && server !== undefined)
+          throw new DistmisError("USAGE", "expected the folder of a run or --server, found both");
+        return true;
+      })
+      .example("$0 status runs/hippocampus", "Trials so far, where it runs, how much of its time is left")
+      .example("$0 status --server head:7400", "What runs there, what waits, what has ended"),
   handler: async (args) => {
+    if (args.run !== undefined) {
+      const { showStatus } = await import("./show-status.ts");
+      return showStatus(args.run, args.json);
+    }
     const { connectServer, experimentsTable } = await import("../index.ts");
     const server = await connectServer(serverOptions(args));
     try {

@@ -21,6 +21,7 @@ export { DISTMIS_SPACE } from "./flat.ts";
 export { gridPoints, gridSize } from "./grid-points.ts";
 export { defineExperiment, type LoadOptions, loadExperiment } from "./load.ts";
 export { loadAugmentation } from "./load-augmentation.ts";
+export { checkGiven, readChecked } from "./read-checked.ts";
 export { configurationReference } from "./reference.ts";
 export {
   dataSchema,

@@ -23,7 +23,8 @@ export function analysisText(analysis: RunAnalysis, importance: Importance | nul
   return lines.join("\n");
 }
 
-function runLine(analysis: RunAnalysis): string {
+/** What a run is, how it stands and what it took, on one line. */
+export function runLine(analysis: RunAnalysis): string {
   const { name, state, limit, counts, trials, wallSeconds } = analysis;
   const states = Object.entries(counts).flatMap(([each, count]) => (count > 0 ? [`${count} ${each}`] : []));
   const all = `${trials.length} ${trials.length === 1 ? "trial" : "trials"}`;

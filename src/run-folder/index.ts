@@ -2,6 +2,7 @@
 export { type Collected, type CollectOptions, collectRun } from "./collect.ts";
 export { type Extension, type OpenOptions, planExtension } from "./extend.ts";
 export { checkpointFiles, logName, runFiles, trialId } from "./layout.ts";
+export { defaultRunDir, freshName } from "./names.ts";
 export { openRun, type RunFolder } from "./open-run.ts";
 export { type RunReading, readRun } from "./read-run.ts";
 export type { JournalRecord, RecordBody } from "./record.ts";

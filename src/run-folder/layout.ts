@@ -7,6 +7,8 @@ export const runFiles = {
   experiment: (runDir: string): string => path.join(runDir, "experiment.yaml"),
   resultsCsv: (runDir: string): string => path.join(runDir, "results.csv"),
   resultsJsonl: (runDir: string): string => path.join(runDir, "results.jsonl"),
+  /** Of the jobs that were submitted for it, see src/slurm. */
+  slurm: (runDir: string): string => path.join(runDir, "slurm"),
   /** The best trial's model, see src/model-folder. */
   model: (runDir: string): string => path.join(runDir, "model"),
   trial: (runDir: string, trial: string): string => path.join(runDir, "trials", trial),

@@ -1,6 +1,7 @@
 /** Opening a run folder: lock, journal, and whether it belongs to this experiment. */
 import { access, readdir } from "node:fs/promises";
 import { hostname } from "node:os";
+import path from "node:path";
 import { stringify } from "yaml";
 import type { Experiment } from "../config/index.ts";
 import { DistmisError, hasErrno, messageOf, unwritable } from "../errors/index.ts";
@@ -97,7 +98,9 @@ async function begin(folder: RunFolder, experiment: Experiment): Promise<void> {
 async function prepareFolder(dir: string): Promise<void> {
   await makeFolder(dir);
   const entries = await usable(dir, () => readdir(dir));
-  const foreign = entries.filter((entry) => !entry.startsWith("run.lock"));
+  // The batch script of the job that starts the run was there before it.
+  const jobs = path.basename(runFiles.slurm(dir));
+  const foreign = entries.filter((entry) => !entry.startsWith("run.lock") && entry !== jobs);
   if (foreign.length > 0 && !(await exists(runFiles.journal(dir)))) {
     throw new DistmisError(
       "RUN_REFUSED",

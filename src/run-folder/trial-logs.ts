@@ -1,7 +1,8 @@
 /** The trials of a run by what a person calls them, and their logs. */
-import { open, readdir, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
+import { pieces } from "../files/index.ts";
 import { runFiles, trialId } from "./layout.ts";
 import { type RunReading, readRun } from "./read-run.ts";
 import { rankedSummaries } from "./results.ts";
@@ -66,7 +67,6 @@ export interface LogPiece extends Pick<TrialLog, "rank" | "file"> {
   bytes: Buffer;
 }
 
-const PIECE_BYTES = 1 << 20;
 /** A network file system tells no one of what other hosts write. */
 const LOOK_MILLISECONDS = 300;
 /** A journal may be long, so it is read seldom. */
@@ -97,20 +97,11 @@ export async function* readTrialLogs(
 }
 
 async function* piecesOf({ rank, file, bytes }: TrialLog, offsets: Map<number, number>): AsyncGenerator<LogPiece> {
-  let at = offsets.get(rank) ?? 0;
+  const at = offsets.get(rank) ?? 0;
   if (at >= bytes) return;
-  const handle = await open(file);
-  try {
-    while (at < bytes) {
-      const piece = Buffer.alloc(Math.min(PIECE_BYTES, bytes - at));
-      const { bytesRead } = await handle.read(piece, 0, piece.length, at);
-      if (bytesRead === 0) break;
-      at += bytesRead;
-      offsets.set(rank, at);
-      yield { rank, file, bytes: piece.subarray(0, bytesRead) };
-    }
-  } finally {
-    await handle.close();
+  for await (const piece of pieces(file, at)) {
+    offsets.set(rank, (offsets.get(rank) ?? 0) + piece.length);
+    yield { rank, file, bytes: piece };
   }
 }
 

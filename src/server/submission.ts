@@ -81,10 +81,3 @@ export async function checkFolder(
   }
   return "new";
 }
-
-/** `name`, or the first of name-2, name-3, ... that is not taken. */
-export function freshName(name: string, taken: (name: string) => boolean): string {
-  let fresh = name;
-  for (let number = 2; taken(fresh); number++) fresh = `${name}-${number}`;
-  return fresh;
-}

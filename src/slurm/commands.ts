@@ -7,7 +7,7 @@ import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
 const DEADLINE_MILLISECONDS = 120_000;
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
-export type SlurmProgram = "sbatch" | "squeue" | "scontrol" | "scancel" | "sinfo";
+export type SlurmProgram = "sbatch" | "squeue" | "scontrol" | "scancel" | "sinfo" | "sacct";
 
 /**
  * Runs one of SLURM's programs and returns what it printed.

@@ -1,2 +1,10 @@
 /** SLURM as its users see it: jobs, their scripts, their states. What happens inside an allocation is src/allocation's. */
+
+export { cancelJob } from "./cancel.ts";
+export { checkCapacity, type Need } from "./capacity.ts";
 export { type SlurmProgram, slurm } from "./commands.ts";
+export { type JobState, jobHasEnded, jobState } from "./job-state.ts";
+export { type Job, readJobs, recordJob } from "./jobs.ts";
+export { readJobLog } from "./read-job-log.ts";
+export { type GivenSettings, type JobSettings, jobSettings, profileSchema, readProfile } from "./settings.ts";
+export { type JobPlan, liveJob, type SubmittedJob, scriptOf, submitJob } from "./submit.ts";

@@ -1,0 +1,133 @@
+/** What SLURM says of a job. */
+import { DistmisError } from "../errors/index.ts";
+import { slurm } from "./commands.ts";
+import type { Job } from "./jobs.ts";
+
+export interface JobState {
+  /** PENDING, RUNNING, COMPLETED, TIMEOUT and so on; UNKNOWN for one that SLURM has forgotten. */
+  state: string;
+  /** Why it waits, or how it ended, in SLURM's word; null if there is none. */
+  reason: string | null;
+  /** How often it was started again. */
+  restarts: number;
+  nodes: number | null;
+  /** In SLURM's short form, `node[1-4]`; null before it has some. */
+  nodeList: string | null;
+  /** The exit code of its script; null before its end. */
+  exitCode: number | null;
+  /** Seconds until its time limit; null unless it runs and has one. */
+  secondsLeft: number | null;
+  /** ISO 8601: when it was started, or is expected to be; null if SLURM can't tell. */
+  startAt: string | null;
+}
+
+/** States in which a job does nothing any more, and will not. */
+const ENDED = new Set([
+  "BOOT_FAIL",
+  "CANCELLED",
+  "COMPLETED",
+  "DEADLINE",
+  "FAILED",
+  "NODE_FAIL",
+  "OUT_OF_MEMORY",
+  "PREEMPTED",
+  "REVOKED",
+  "TIMEOUT",
+  "UNKNOWN",
+]);
+
+export function jobHasEnded({ state }: Pick<JobState, "state">): boolean {
+  return ENDED.has(state);
+}
+
+const FORGOTTEN: JobState = {
+  state: "UNKNOWN",
+  reason: null,
+  restarts: 0,
+  nodes: null,
+  nodeList: null,
+  exitCode: null,
+  secondsLeft: null,
+  startAt: null,
+};
+
+/**
+ * Asks the controller, and where it has forgotten the job, the accounting if there is one.
+ * @throws DistmisError SLURM_FAILED, SETUP_INCOMPLETE
+ */
+export async function jobState({ job, cluster, script }: Job): Promise<JobState> {
+  const where = cluster === null ? [] : [`--clusters=${cluster}`];
+  const text = await slurm("scontrol", [...where, "show", "job", job]).catch((error: unknown) => {
+    if (error instanceof DistmisError && /Invalid job id/i.test(error.message)) return null;
+    throw error;
+  });
+  if (text !== null) {
+    const fields = fieldsOf(text);
+    // A script's arguments follow it.
+    const isOurs = script === null || `${fields.get("Command")} `.startsWith(`${script} `);
+    if (isOurs) return stateOf(fields);
+    return FORGOTTEN;
+  }
+  return accounted(job, where);
+}
+
+/** Lines of `NAME=VALUE NAME=VALUE`; the value that may hold spaces, Command, has a line of its own. */
+function fieldsOf(text: string): Map<string, string> {
+  const fields = new Map<string, string>();
+  for (const line of text.split("\n")) {
+    const alone = /^\s*(Command|StdOut|StdErr|WorkDir|Comment)=(.*)$/.exec(line);
+    if (alone !== null) fields.set(alone[1] ?? "", alone[2] ?? "");
+    else for (const [, name = "", value = ""] of line.matchAll(/(\S+?)=(\S*)/g)) fields.set(name, value);
+  }
+  return fields;
+}
+
+function stateOf(fields: ReadonlyMap<string, string>): JobState {
+  const word = (name: string): string | null => {
+    const value = fields.get(name) ?? "";
+    return ["", "(null)", "None", "N/A", "Unknown", "UNLIMITED"].includes(value) ? null : value;
+  };
+  const state = word("JobState") ?? "UNKNOWN";
+  const time = (name: string): number | null => {
+    // The host's own time, as SLURM's programs print it.
+    const at = Date.parse(word(name) ?? "");
+    return Number.isNaN(at) ? null : at;
+  };
+  const start = time("StartTime");
+  const end = state === "RUNNING" && word("TimeLimit") !== null ? time("EndTime") : null;
+  const nodes = Number.parseInt(word("NumNodes") ?? "", 10);
+  return {
+    state,
+    reason: word("Reason"),
+    restarts: Number(word("Restarts") ?? 0),
+    nodes: Number.isNaN(nodes) ? null : nodes,
+    nodeList: word("NodeList"),
+    exitCode: ENDED.has(state) ? exitCodeOf(word("ExitCode")) : null,
+    secondsLeft: end === null ? null : Math.max(0, Math.round((end - Date.now()) / 1000)),
+    startAt: start === null ? null : new Date(start).toISOString(),
+  };
+}
+
+/** `code:signal`, as a shell counts them. */
+function exitCodeOf(text: string | null): number | null {
+  const [code = 0, signal = 0] = (text ?? "").split(":").map(Number);
+  if (text === null) return null;
+  return signal > 0 ? 128 + signal : code;
+}
+
+async function accounted(job: string, where: readonly string[]): Promise<JobState> {
+  const columns = "State,ExitCode,NNodes,NodeList,Restarts";
+  const text = await slurm("sacct", [...where, "-n", "-P", "-X", "-j", job, "-o", columns]).catch(() => "");
+  const [state = "", exitCode = "", nodes = "", nodeList = "", restarts = ""] =
+    text.trim().split("\n")[0]?.split("|") ?? [];
+  if (state === "") return FORGOTTEN;
+  return {
+    ...FORGOTTEN,
+    // "CANCELLED by 1000"
+    state: state.split(" ")[0] ?? state,
+    exitCode: exitCodeOf(exitCode),
+    nodes: Number(nodes) || null,
+    nodeList: nodeList || null,
+    restarts: Number(restarts) || 0,
+  };
+}
