@@ -1,12 +1,12 @@
 /** From options to a cluster: private folder, shim, client; and back, in the opposite order. */
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { StatusObject } from "@grpc/grpc-js";
+import { Metadata, type StatusObject } from "@grpc/grpc-js";
 import { DistmisError } from "../errors/index.ts";
 import type { StartGang, TrainerProcess } from "../generated/distmis/v1/cluster.ts";
 import { connectionOf } from "../local-cluster/index.ts";
 import { entryCommand, moduleUrl, packageRoot } from "../paths/index.ts";
-import { createClients, unary } from "./client.ts";
+import { collect, createClients, unary } from "./client.ts";
 import { runGang } from "./gang.ts";
 import { createPrivateDir } from "./private-dir.ts";
 import { startShim } from "./shim-process.ts";
@@ -15,6 +15,8 @@ import type { Cluster, ConnectOptions, GangOptions } from "./types.ts";
 
 /** A shim that dies closes its socket first; this is the time for its exit to be seen. */
 const LOSS_MS = 3000;
+/** The shim tells of nodes that are late itself. */
+const SLACK_SECONDS = 10;
 
 /**
  * Starts the shim, which starts a local Ray or joins the one of `rayAddress`.
@@ -74,6 +76,12 @@ function createCluster(socketPath: string, shimExited: Promise<string>, end: () 
         throw new DistmisError("CLUSTER_UNAVAILABLE", `gang ${gang.name}: the cluster is closed`);
       return runGang({ call: client.runGang(), start: startMessage(gang), reasonOfLoss });
     },
+    runOnNodes: (program, deadlineSeconds) =>
+      collect(
+        client.runOnNodes({ program, deadlineSeconds }, new Metadata(), {
+          deadline: Date.now() + (deadlineSeconds + SLACK_SECONDS) * 1000,
+        }),
+      ),
     async openStudy(open) {
       if (closing !== undefined) throw new DistmisError("CLUSTER_UNAVAILABLE", "a study: the cluster is closed");
       return openStudy({ call: studyClient.runStudy(), open, reasonOfLoss });
