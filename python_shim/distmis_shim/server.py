@@ -16,6 +16,8 @@ from distmis_shim.cluster_view import NodeView, look, to_message
 from distmis_shim.contract import pb, pb_grpc, study_grpc
 from distmis_shim.demand import InvalidRequest, check_request
 from distmis_shim.gang import Gang
+from distmis_shim.on_nodes import check as check_run_on_nodes
+from distmis_shim.on_nodes import run_on_nodes
 from distmis_shim.study_service import StudyService
 
 log = logging.getLogger(__name__)
@@ -88,6 +90,14 @@ class ClusterService(pb_grpc.ClusterServiceServicer):
             gangs_in_free=placement.gangs(placement.free_room(nodes, demand, self._gpu_use()), demand),
             missing=placement.missing(nodes, demand),
         )
+
+    async def RunOnNodes(self, request: pb.RunOnNodesRequest, context: grpc.aio.ServicerContext):
+        try:
+            check_run_on_nodes(request)
+        except InvalidRequest as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        async for result in run_on_nodes(request, await self._look()):
+            yield result
 
     async def RunGang(self, request_iterator, context: grpc.aio.ServicerContext) -> None:
         first = await context.read()

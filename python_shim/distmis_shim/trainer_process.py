@@ -15,6 +15,8 @@ _RESET_SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, 
 # Where file descriptors are moved before they are put on 0 to 3 of the child, so that none is overwritten on the way.
 _ABOVE_STANDARD = 16
 
+# Anyone who can read a program's environment should not thereby hold the cluster.
+_WITHHELD = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 # Zombie, dead.
 _ENDED = (b"Z", b"X")
 
@@ -44,6 +46,11 @@ def _pipe(child_reads: bool) -> tuple[int, int]:
     ours, child = (writer, reader) if child_reads else (reader, writer)
     os.set_blocking(ours, False)
     return ours, child
+
+
+def own_environment() -> dict[str, str]:
+    """This process's, without what a program that it starts is not to have."""
+    return {key: value for key, value in os.environ.items() if key not in _WITHHELD}
 
 
 def spawn(command: list[str], environment: dict[str, str], working_directory: str) -> Trainer:

@@ -11,8 +11,6 @@ import ray
 
 from distmis_shim import link, oom, trainer_process
 
-# Anyone who can read a trainer's environment should not thereby hold the cluster.
-_WITHHELD = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 _OOM_SAMPLE_SECONDS = 1.0
 _EXEC_SECONDS = 10.0
 
@@ -32,7 +30,7 @@ class Worker:
         """Spawns the trainer. {"error": text}, or who and where it is and where its link listens."""
         loop = asyncio.get_running_loop()
         gpu_ids = [str(gpu) for gpu in ray.get_runtime_context().get_accelerator_ids().get("GPU", [])]
-        env = {key: value for key, value in os.environ.items() if key not in _WITHHELD}
+        env = trainer_process.own_environment()
         env["DISTMIS_CPUS"] = f"{cpus:g}"
         env["DISTMIS_RAY_VERSION"] = ray.__version__
         env.update(environment)

@@ -1,8 +1,15 @@
 /** `distmis doctor` */
+import path from "node:path";
 import type { CommandModule } from "yargs";
+import { DistmisError } from "../errors/index.ts";
+import { listenForStop } from "./signals.ts";
 
 interface Arguments {
   json: boolean;
+  runs: string;
+  cluster: boolean;
+  "ray-address": string | undefined;
+  deadline: number;
 }
 
 export const doctorCommand: CommandModule<object, Arguments> = {
@@ -11,19 +18,51 @@ export const doctorCommand: CommandModule<object, Arguments> = {
   builder: (yargs) =>
     yargs
       .option("json", { type: "boolean", default: false, describe: "Print the findings as JSON" })
-      .example("$0 doctor", "Look at this machine; exit code 1 if something needs doing"),
-  handler: async ({ json }) => {
-    const { examine } = await import("../doctor/index.ts");
-    const findings = await examine();
-    if (json) {
-      process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`);
-    } else {
-      const width = Math.max(...findings.map(({ subject }) => subject.length));
-      for (const { subject, found, remedy } of findings) {
-        process.stdout.write(`${remedy === null ? "ok " : "!! "} ${subject.padEnd(width)}  ${found}\n`);
-        if (remedy !== null) process.stdout.write(`${" ".repeat(width + 5)}-> ${remedy}\n`);
-      }
+      // Not --dir: the package that finds tfjs's binding reads the command line too, and takes that for its --directory.
+      .option("runs", { type: "string", default: ".", requiresArg: true, describe: "Folder in which runs are to lie" })
+      .option("cluster", {
+        type: "boolean",
+        default: false,
+        describe: "Look at every node of a Ray cluster, and show in what they differ",
+      })
+      .option("ray-address", {
+        type: "string",
+        requiresArg: true,
+        implies: "cluster",
+        describe: "With --cluster: HOST:PORT of its head, `auto` for the one of this machine, or `local`",
+        defaultDescription: "auto",
+      })
+      .option("deadline", {
+        type: "number",
+        default: 120,
+        requiresArg: true,
+        describe: "With --cluster: seconds after which a node without an answer is named",
+      })
+      .example("$0 doctor", "Look at this machine; exit code 1 if something needs doing")
+      .example("$0 doctor --cluster --ray-address head:6379", "Look at all nodes of the cluster there"),
+  handler: async ({ json, runs, cluster, "ray-address": rayAddress, deadline }) => {
+    const { examine, examineCluster, needsDoing } = await import("../doctor/index.ts");
+    const { findingsText, clusterFindingsText } = await import("../report/index.ts");
+    if (!cluster) {
+      const findings = await examine(runs);
+      process.stdout.write(json ? `${JSON.stringify(findings, null, 2)}\n` : findingsText(findings));
+      if (findings.some(({ remedy }) => remedy !== null)) process.exitCode = 1;
+      return;
     }
-    if (findings.some(({ remedy }) => remedy !== null)) process.exitCode = 1;
+    if (!(deadline > 0)) throw new DistmisError("USAGE", `--deadline: expected more than 0 seconds, found ${deadline}`);
+    const { connect } = await import("../index.ts");
+    const signals = listenForStop(() => process.stderr.write("stopping\n"));
+    const joined = await connect({ rayAddress: rayAddress ?? "auto", signal: signals.stop });
+    signals.stop.addEventListener("abort", () => void joined.close());
+    try {
+      const findings = await examineCluster(joined, path.resolve(runs), deadline);
+      process.stdout.write(json ? `${JSON.stringify(findings, null, 2)}\n` : clusterFindingsText(findings));
+      if (needsDoing(findings)) process.exitCode = 1;
+    } catch (error) {
+      throw signals.stop.aborted ? new DistmisError("INTERRUPTED", "stopped before all nodes had answered") : error;
+    } finally {
+      await joined.close();
+      signals.release();
+    }
   },
 };

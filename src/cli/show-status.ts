@@ -33,7 +33,11 @@ export async function showStatus(run: string, json: boolean): Promise<void> {
   }
   const lines = [`run folder: ${dir}`, ...(reading === null ? ["the run has not begun"] : runLines(reading))];
   if (job !== undefined) {
-    lines.push(typeof state === "string" || state === null ? `job ${job.job}: ${state?.split("\n").join("; ")}` : jobLine(job, state));
+    lines.push(
+      typeof state === "string" || state === null
+        ? `job ${job.job}: ${state?.split("\n").join("; ")}`
+        : jobLine(job, state),
+    );
     const others = jobs.length - 1;
     if (others > 0) lines.push(`${others} ${others === 1 ? "job" : "jobs"} before it`);
   }

@@ -1,5 +1,12 @@
 /** The gRPC clients of the shim. */
-import { type ClientUnaryCall, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import {
+  type ClientReadableStream,
+  type ClientUnaryCall,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
 import { DistmisError } from "../errors/index.ts";
 import { ClusterServiceClient } from "../generated/distmis/v1/cluster.ts";
 import { StudyServiceClient } from "../generated/distmis/v1/study.ts";
@@ -52,6 +59,20 @@ export function unary<Request, Response>(
       else reject(rpcError(error));
     });
   });
+}
+
+/**
+ * All that a call answers.
+ * @throws DistmisError as {@link unary}
+ */
+export async function collect<Response>(call: ClientReadableStream<Response>): Promise<Response[]> {
+  const responses: Response[] = [];
+  try {
+    for await (const response of call) responses.push(response);
+    return responses;
+  } catch (error) {
+    throw rpcError(error as ServiceError);
+  }
 }
 
 function rpcError(error: ServiceError): DistmisError {

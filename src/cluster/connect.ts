@@ -2,13 +2,14 @@
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { StatusObject } from "@grpc/grpc-js";
+import { Metadata, type StatusObject } from "@grpc/grpc-js";
 import { bringUp } from "../allocation/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import { createPrivateDir } from "../files/index.ts";
 import type { StartGang, TrainerProcess } from "../generated/distmis/v1/cluster.ts";
 import { connectionOf } from "../local-cluster/index.ts";
 import { entryCommand, moduleUrl, packageRoot } from "../paths/index.ts";
-import { createClients, unary } from "./client.ts";
+import { collect, createClients, unary } from "./client.ts";
 import { runGang } from "./gang.ts";
 import { startShim } from "./shim-process.ts";
 import { openStudy } from "./study.ts";
@@ -16,6 +17,8 @@ import type { Cluster, ConnectOptions, GangOptions } from "./types.ts";
 
 /** A shim that dies closes its socket first; this is the time for its exit to be seen. */
 const LOSS_MS = 3000;
+/** The shim tells of nodes that are late itself. */
+const SLACK_SECONDS = 10;
 
 /**
  * Starts the shim, which starts a local Ray or joins the one of `rayAddress`.
@@ -100,6 +103,12 @@ function createCluster(socketPath: string, gone: Promise<string>, end: () => Pro
         throw new DistmisError("CLUSTER_UNAVAILABLE", `gang ${gang.name}: the cluster is closed`);
       return runGang({ call: client.runGang(), start: startMessage(gang), reasonOfLoss });
     },
+    runOnNodes: (program, deadlineSeconds) =>
+      collect(
+        client.runOnNodes({ program, deadlineSeconds }, new Metadata(), {
+          deadline: Date.now() + (deadlineSeconds + SLACK_SECONDS) * 1000,
+        }),
+      ),
     async openStudy(open) {
       if (closing !== undefined) throw new DistmisError("CLUSTER_UNAVAILABLE", "a study: the cluster is closed");
       return openStudy({ call: studyClient.runStudy(), open, reasonOfLoss });

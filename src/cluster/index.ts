@@ -6,6 +6,7 @@ export {
   type GangEnded,
   type GangRequest,
   type Node,
+  type NodeResult,
   PlacementStrategy,
   type ReplicaResources,
   type TrainerProcess,

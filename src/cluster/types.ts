@@ -5,6 +5,7 @@ import type {
   DescribeClusterResponse,
   GangEnded,
   GangRequest,
+  NodeResult,
   TrainerProcess,
   Worker,
 } from "../generated/distmis/v1/cluster.ts";
@@ -67,6 +68,11 @@ export interface Cluster {
   /** Whether and how often a gang fits. */
   check(request: GangRequest): Promise<CheckGangResponse>;
   runGang(options: GangOptions): Gang;
+  /**
+   * Runs one program on every node that is alive, beside whatever runs there.
+   * @returns a result for each of them; never later than some seconds after the deadline
+   */
+  runOnNodes(program: TrainerProcess, deadlineSeconds: number): Promise<NodeResult[]>;
   /** Opens a study. Throws as its requests do. */
   openStudy(open: OpenStudy): Promise<Study>;
   /** Resolves (with a reason) if the shim or Ray goes away before `close`. */

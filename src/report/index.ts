@@ -1,6 +1,7 @@
 /** Runs for people to look at. */
 export { analysisText, comparisonText, runLine } from "./analysis-text.ts";
 export { clusterTable } from "./cluster-table.ts";
+export { clusterFindingsText, findingsText } from "./doctor-text.ts";
 export { dryRunText } from "./dry-run.ts";
 export { evaluationTable } from "./evaluation-table.ts";
 export { experimentsTable } from "./experiments-table.ts";

@@ -219,6 +219,9 @@ export function scriptedCluster(options: ScriptOptions): ScriptedCluster {
     assignments,
     gangs,
     lost,
+    async runOnNodes() {
+      throw new Error("a scripted cluster has no nodes to run programs on");
+    },
     async describe() {
       const described = [...nodes].map(([nodeId, { slots }]) => {
         const total = { CPU: options.cpus ?? slots, GPU: slots };

@@ -1,0 +1,67 @@
+/** Every node of a cluster, by a doctor that runs there. */
+import { z } from "zod";
+import type { Cluster, NodeResult } from "../cluster/index.ts";
+import { messageOf } from "../errors/index.ts";
+import { entryCommand, moduleUrl } from "../paths/index.ts";
+import { type ClusterFindings, compareNodes, type NodeFindings, type SilentNode } from "./compare-nodes.ts";
+import { type Finding, finding, findingSchema } from "./finding.ts";
+
+/** So much do logs, certificates and file times of nodes bear. */
+const CLOCK_SECONDS = 2;
+
+/**
+ * Starts a doctor on each node, with the program and at the path of this one.
+ * @param runs where runs are to lie, absolute
+ * @throws DistmisError CLUSTER_UNAVAILABLE
+ */
+export async function examineCluster(
+  cluster: Cluster,
+  runs: string,
+  deadlineSeconds: number,
+): Promise<ClusterFindings> {
+  const command = [...entryCommand(moduleUrl("cli/main")), "doctor", "--json", "--runs", runs];
+  const results = await cluster.runOnNodes({ command, environment: {}, workingDirectory: "" }, deadlineSeconds);
+  const answers: NodeFindings[] = [];
+  const silent: SilentNode[] = [];
+  for (const [node, result] of named(results)) {
+    const said = findingsOf(result);
+    if (typeof said === "string") silent.push({ node, problem: said });
+    else answers.push({ node, findings: [...said, ...clock(result)] });
+  }
+  return compareNodes(answers, silent);
+}
+
+/** With names that tell the nodes apart, sorted by them as a person would. */
+function named(results: readonly NodeResult[]): [string, NodeResult][] {
+  const sharing = (name: string) => results.filter((other) => other.name === name).length;
+  return results
+    .map((result): [string, NodeResult] => {
+      const { name, nodeId } = result;
+      return [sharing(name) > 1 ? `${name} (${nodeId.slice(0, 8)})` : name, result];
+    })
+    .sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));
+}
+
+/** What its doctor found, or why there is no such thing. */
+function findingsOf({ problem, stdout, stderr, exitCode, signal }: NodeResult): Finding[] | string {
+  if (problem !== "") return `${problem}: is distmis set up there, at the same path as here?`;
+  try {
+    return z.array(findingSchema).parse(JSON.parse(stdout.toString()));
+  } catch (error) {
+    const how = signal === undefined ? `with exit code ${exitCode}` : `by signal ${signal}`;
+    const last = stderr.toString().trim().split("\n").at(-1) || messageOf(error);
+    return `its doctor ended ${how}: ${last}`;
+  }
+}
+
+function clock({ clockOffsetSeconds: offset, clockErrorSeconds: error }: NodeResult): Finding[] {
+  if (offset === undefined) return [];
+  const late = Math.abs(offset) - error > CLOCK_SECONDS;
+  const found = `${Math.abs(offset).toFixed(2)} s ${offset < 0 ? "behind" : "ahead of"} this machine's`;
+  return [
+    finding("Clock", found, {
+      likeness: late ? found : `within ${CLOCK_SECONDS} s of this machine's`,
+      remedy: late ? "set it by a time server (chrony, ntpd): file times and logs mislead else" : null,
+    }),
+  ];
+}
