@@ -1,6 +1,7 @@
 /** One gang over its gRPC stream: frames into messages, bytes into text, and an end that always comes. */
 import { StringDecoder } from "node:string_decoder";
 import type { ClientDuplexStream, StatusObject } from "@grpc/grpc-js";
+import { type Deferred, deferred } from "../async/index.ts";
 import { messageOf } from "../errors/index.ts";
 import {
   GangEndCause,
@@ -41,24 +42,28 @@ export interface GangParts {
 export function runGang({ call, start, reasonOfLoss }: GangParts): Gang {
   let over = false;
   let killed = false;
+  let full: Deferred<void> | null = null;
+  const goOn = (): void => {
+    full?.resolve();
+    full = null;
+  };
+  call.on("drain", goOn);
   const finished = new Promise<StatusObject>((resolve) => {
     call.once("status", (status: StatusObject) => {
       over = true;
+      goOn();
       resolve(status);
     });
   });
   // The status tells the same, but an error that nobody listens to would end the process.
   call.on("error", () => {});
 
-  let drained: Promise<unknown> | undefined;
   /** Resolves when there is room for more, or none is needed any longer. */
   async function write(message: NonNullable<RunGangRequest["message"]>): Promise<void> {
     if (over || call.destroyed || call.writableEnded) return;
     if (call.write({ message })) return;
-    drained ??= Promise.race([new Promise((resolve) => call.once("drain", resolve)), finished]).then(() => {
-      drained = undefined;
-    });
-    await drained;
+    full ??= deferred();
+    await full.promise;
   }
 
   function kill(): void {

@@ -77,6 +77,8 @@ export function openGangSession(cluster: Cluster, options: SessionOptions): Gang
   const { replicas } = options.request;
   const ready = deferred<Awaited<GangSession["ready"]>>();
   const ended = deferred<GangEnded>();
+  /** What `ended` resolves with. Trials look here: a race with a promise leaves something behind in it for as long as it is pending. */
+  let over: GangEnded | null = null;
   let workers: Worker[] = [];
   /** The port of each rank that is ready. */
   const ports = new Map<number, number>();
@@ -166,6 +168,7 @@ export function openGangSession(cluster: Cluster, options: SessionOptions): Gang
   };
 
   const onEnd = (end: GangEnded): void => {
+    if (over !== null) return;
     silence.close();
     // Why it failed often stands in what it printed last.
     const printed = startLog
@@ -194,6 +197,7 @@ export function openGangSession(cluster: Cluster, options: SessionOptions): Gang
       done.resolve(failed ? { type: "ended", ...failure } : { type, ended: final });
       current = null;
     }
+    over = final;
     ended.resolve(final);
   };
 
@@ -247,13 +251,11 @@ export function openGangSession(cluster: Cluster, options: SessionOptions): Gang
       const sent = workers.map(({ rank }) =>
         gang.send(rank, { $case: "assign", value: { ...assignment, rank, replicas, addresses } }),
       );
-      // A gang that is gone is told by its `ended`.
-      await Promise.race([Promise.all(sent).catch(() => {}), ended.promise]);
+      // A gang that is gone is told by its end, if not before this trial by now.
+      await Promise.all(sent).catch(() => {});
       // The wish to stop may be older than the trial.
       if (stopReason !== null && current === trial) sendStop(trial.id, stopReason);
-      if (current === trial && (await settlesWithin(ended.promise, 0))) {
-        trial.done.resolve({ type: "lost", ended: await ended.promise });
-      }
+      if (current === trial && over !== null) trial.done.resolve({ type: "lost", ended: over });
       return trial.done.promise;
     },
     stopTrial(reason) {

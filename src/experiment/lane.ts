@@ -58,7 +58,7 @@ export interface Lane<T> {
   nodes: readonly string[];
   /** What it is to work on next. Until its gang is ready, another lane of its size may take it over. */
   item: T | null;
-  /** Ends the wait of an idle lane. */
+  /** Ends the wait of an idle lane; so does the end of its gang. */
   wake: Deferred<void>;
 }
 

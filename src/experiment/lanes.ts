@@ -180,6 +180,7 @@ export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: 
     const phase = "starting";
     const lane: Lane<T> = { name, replicas, session, phase, bounded, avoided, nodes: [], item: null, wake: deferred() };
     lanes.add(lane);
+    void session.ended.then(() => lane.wake.resolve());
     runLane(lane)
       .catch(fail)
       .finally(() => {
@@ -206,7 +207,7 @@ export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: 
           lane.phase = "idle";
           lane.wake = deferred();
           changed();
-          await Promise.race([lane.wake.promise, session.ended]);
+          await lane.wake.promise;
           continue;
         }
         lane.phase = "busy";

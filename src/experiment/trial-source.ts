@@ -22,6 +22,7 @@ export function createTrialSource(folder: RunFolder, searcher: Searcher, limits:
   const waiting = [...trials.values()].filter((trial) => !hasEnded(trial));
   let lastNumber = [...trials.keys()].reduce((last, id) => Math.max(last, Number(id)), 0);
   let asked: Promise<TrialState | null> | null = null;
+  /** Of the wait for the searcher. */
   let cameBack = deferred<undefined>();
   let closed = false;
   const open = (): boolean => !closed && limits.room() > 0;
@@ -43,7 +44,8 @@ export function createTrialSource(folder: RunFolder, searcher: Searcher, limits:
         const again = waiting.shift();
         if (again !== undefined) return again;
         asked ??= ask();
-        // The searcher may wait for the result of one that comes back.
+        // The searcher may wait for the result of one that comes back. A new promise each time: a race leaves something in one that stays.
+        cameBack = deferred();
         const next = await Promise.race([asked, cameBack.promise]);
         if (next === undefined) continue;
         asked = null;
@@ -54,7 +56,6 @@ export function createTrialSource(folder: RunFolder, searcher: Searcher, limits:
       waiting.push(trial);
       waiting.sort((a, b) => Number(a.id) - Number(b.id));
       cameBack.resolve(undefined);
-      cameBack = deferred();
     },
     close() {
       closed = true;

@@ -9,35 +9,32 @@ export interface EpochValue {
   at: number;
 }
 
+/** Numbers of an epoch: itself, its value, the record that told of it first. */
+const WIDTH = 3;
+
 /** In the order of the epochs, however they come. */
 export class EpochValues {
-  readonly #epochs: number[] = [];
-  readonly #values: number[] = [];
-  readonly #told: number[] = [];
+  /** One epoch behind the other. The first one is no push, which would make room for five more: most of many trials have few. */
+  #numbers: number[] = [];
   /** Of all epochs, from the first one with a checkpoint on. */
   #checkpoints: string[] | null = null;
 
   get size(): number {
-    return this.#epochs.length;
+    return this.#numbers.length / WIDTH;
   }
 
   /** Adds an epoch, or replaces what is known of it; when it was told first stays. */
   set(epoch: number, value: number, checkpoint: string, record: number): void {
     const at = this.#placeOf(epoch);
-    const known = this.#epochs[at] === epoch ? 1 : 0;
-    if (checkpoint !== "") this.#checkpoints ??= this.#epochs.map(() => "");
+    const known = this.#epoch(at) === epoch;
+    if (checkpoint !== "") this.#checkpoints ??= Array.from({ length: this.size }, () => "");
+    if (known) this.#numbers[at * WIDTH + 1] = value;
+    else if (this.size === 0) this.#numbers = [epoch, value, record];
     // splice() makes an array of what it takes out; the ordinary case is the end.
-    if (at === this.#epochs.length) {
-      this.#epochs.push(epoch);
-      this.#values.push(value);
-      this.#told.push(record);
-      this.#checkpoints?.push(checkpoint);
-    } else {
-      this.#epochs.splice(at, known, epoch);
-      this.#values.splice(at, known, value);
-      if (known === 0) this.#told.splice(at, 0, record);
-      this.#checkpoints?.splice(at, known, checkpoint);
-    }
+    else if (at === this.size) this.#numbers.push(epoch, value, record);
+    else this.#numbers.splice(at * WIDTH, 0, epoch, value, record);
+    if (at === (this.#checkpoints?.length ?? 0)) this.#checkpoints?.push(checkpoint);
+    else this.#checkpoints?.splice(at, known ? 1 : 0, checkpoint);
   }
 
   /** These checkpoints are there no more. */
@@ -46,14 +43,15 @@ export class EpochValues {
   }
 
   *[Symbol.iterator](): Generator<EpochValue, void, undefined> {
-    for (let at = 0; at < this.#epochs.length; at++) yield this.#entry(at);
+    for (let at = 0; at < this.size; at++) yield this.#entry(at);
   }
 
   /** The best value that is a number, the earliest of equal ones; null if there is none. */
   best(mode: "max" | "min"): Omit<EpochValue, "at"> | null {
     let best = -1;
     let bestValue = Number.NaN;
-    for (const [at, value] of this.#values.entries()) {
+    for (let at = 0; at < this.size; at++) {
+      const value = this.#value(at);
       if (best >= 0 ? (mode === "max" ? value > bestValue : value < bestValue) : !Number.isNaN(value)) {
         best = at;
         bestValue = value;
@@ -64,23 +62,31 @@ export class EpochValues {
     return known;
   }
 
+  #epoch(at: number): number | undefined {
+    return this.#numbers[at * WIDTH];
+  }
+
+  #value(at: number): number {
+    return this.#numbers[at * WIDTH + 1] ?? Number.NaN;
+  }
+
   #entry(at: number): EpochValue {
     return {
-      epoch: this.#epochs[at] ?? 0,
-      value: this.#values[at] ?? Number.NaN,
+      epoch: this.#epoch(at) ?? 0,
+      value: this.#value(at),
       checkpoint: this.#checkpoints?.[at] ?? "",
-      at: this.#told[at] ?? 0,
+      at: this.#numbers[at * WIDTH + 2] ?? 0,
     };
   }
 
   /** Where the epoch is, or belongs. */
   #placeOf(epoch: number): number {
-    const last = this.#epochs.at(-1);
-    if (last === undefined || last < epoch) return this.#epochs.length;
-    let [low, high] = [0, this.#epochs.length - 1];
+    const last = this.#epoch(this.size - 1);
+    if (last === undefined || last < epoch) return this.size;
+    let [low, high] = [0, this.size - 1];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.#epochs[middle] ?? epoch) < epoch) low = middle + 1;
+      if ((this.#epoch(middle) ?? epoch) < epoch) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -19,8 +19,8 @@ export interface TrialSummary {
   metrics: Record<string, number>;
   /** Wall time over all attempts. */
   seconds: number;
-  nodes: string[];
-  gpus: string[];
+  nodes: readonly string[];
+  gpus: readonly string[];
   attempts: number;
   error: string | null;
   /** Folder of the trial, absolute. */

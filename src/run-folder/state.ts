@@ -19,9 +19,9 @@ export interface TrialState {
   /** Whether `distmis gc` has removed checkpoints of it. */
   collected: boolean;
   /** The last report's metrics. */
-  lastMetrics: Record<string, number>;
+  lastMetrics: Readonly<Record<string, number>>;
   /** What the task handed back at its end. */
-  finalMetrics: Record<string, number>;
+  finalMetrics: Readonly<Record<string, number>>;
   /** Wall time over all attempts, in seconds. */
   seconds: number;
   /** The same times the GPUs that each attempt had. */
@@ -31,8 +31,8 @@ export interface TrialState {
   /** Numbers of the records by which it was made and by which it ended; 0 before. */
   readonly createdAt: number;
   endedAt: number;
-  nodes: string[];
-  gpus: string[];
+  nodes: readonly string[];
+  gpus: readonly string[];
   error: string | null;
 }
 
@@ -52,6 +52,10 @@ export interface RunState {
 export function emptyState(): RunState {
   return { experiment: null, trials: new Map(), finished: false, limit: null, wallSeconds: 0, startedAt: "" };
 }
+
+/** What trials have in common is in memory once: there may be many of them. */
+const NONE: Readonly<Record<string, number>> = {};
+const NOWHERE: readonly string[] = [];
 
 /** Applies one record. */
 export type Reducer = (record: JournalRecord) => void;
@@ -79,6 +83,13 @@ export function createReducer(state: RunState): Reducer {
     trial.seconds += seconds;
     trial.gpuSeconds += seconds * trial.replicas * (state.experiment?.resources.gpus_per_replica ?? 0);
     lastHeard.set(trial.id, now);
+  };
+  const lists = new Map<string, readonly string[]>();
+  const sameList = (list: readonly string[]): readonly string[] => {
+    const key = list.join("\n");
+    const known = lists.get(key) ?? list;
+    lists.set(key, known);
+    return known;
   };
   // Between two parts of a run nothing is recorded.
   let lastTime = 0;
@@ -113,8 +124,8 @@ export function createReducer(state: RunState): Reducer {
         trial.state = "running";
         trial.attempts = record.attempt;
         trial.replicas = record.replicas;
-        trial.nodes = record.nodes;
-        trial.gpus = record.gpus;
+        trial.nodes = sameList(record.nodes);
+        trial.gpus = sameList(record.gpus);
         break;
       }
       case "epoch": {
@@ -143,7 +154,7 @@ export function createReducer(state: RunState): Reducer {
         lastHeard.delete(trial.id);
         trial.state = record.state;
         trial.endedAt = record.seq;
-        trial.finalMetrics = record.metrics;
+        trial.finalMetrics = Object.keys(record.metrics).length > 0 ? record.metrics : NONE;
         trial.error = record.error;
         break;
       }
@@ -162,7 +173,7 @@ export function createReducer(state: RunState): Reducer {
 function reopen(trial: TrialState): void {
   trial.state = "waiting";
   trial.failures = 0;
-  trial.finalMetrics = {};
+  trial.finalMetrics = NONE;
   trial.error = null;
 }
 
@@ -183,15 +194,15 @@ function newTrial(id: string, parameters: Parameters, createdAt: number): TrialS
     epochs: 0,
     values: new EpochValues(),
     collected: false,
-    lastMetrics: {},
-    finalMetrics: {},
+    lastMetrics: NONE,
+    finalMetrics: NONE,
     seconds: 0,
     gpuSeconds: 0,
     replicas: 1,
     createdAt,
     endedAt: 0,
-    nodes: [],
-    gpus: [],
+    nodes: NOWHERE,
+    gpus: NOWHERE,
     error: null,
   };
 }

@@ -34,12 +34,15 @@ export function createProposals(experiment: Experiment, known: readonly Paramete
   for (const point of configured) covered.add(keyOf(point));
   const draw = sampler === "grid" ? gridDraws(axes) : randomDraws(axes, seed);
   let number = known.length;
+  let left = configured.length + size - covered.size;
   return {
-    remaining: () => configured.length + size - covered.size,
+    remaining: () => left,
     next() {
       number++;
       const point = configured.shift() ?? (adaptive ? null : draw(number, covered));
-      if (point !== null) covered.add(keyOf(point));
+      if (point !== null) left--;
+      // A grid has each point once.
+      if (point !== null && sampler === "random") covered.add(keyOf(point));
       return point;
     },
   };
