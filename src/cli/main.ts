@@ -27,6 +27,7 @@ import { statusCommand } from "./status.ts";
 import { tfrecordCommand } from "./tfrecord.ts";
 import { checkArguments, usageError } from "./usage.ts";
 import { visualizeCommand } from "./visualize.ts";
+import { watchCommand } from "./watch.ts";
 
 // `distmis ... | head`: nobody reads any more. A command that runs for long listens itself, see signals.ts.
 let outputFailed = false;
@@ -55,6 +56,7 @@ try {
     .command(expParallelCommand)
     .command(dataParallelCommand)
     .command(runCommand)
+    .command(watchCommand)
     .command(logsCommand)
     .command(gcCommand)
     .command(serveCommand)

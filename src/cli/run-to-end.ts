@@ -5,6 +5,7 @@ import { type Cluster, connect, type LoadOptions, loadExperiment, runExperiment 
 import { checkCount } from "./check-count.ts";
 import { printDryRun } from "./dry-run.ts";
 import type { RunArguments } from "./run-options.ts";
+import { say } from "./say.ts";
 import { finish, show } from "./show-run.ts";
 import { listenForStop } from "./signals.ts";
 
@@ -27,7 +28,7 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
   const runDir = args["run-dir"] ?? defaultRunDir(experiment.name, args.fresh === true);
   if (args["dry-run"] === true) return printDryRun(experiment, runDir, args);
   const signals = listenForStop(() => {
-    process.stderr.write("stopping: running trials end after their step; press Ctrl-C again to kill them\n");
+    say("stopping: running trials end after their step; press Ctrl-C again to kill them");
   });
   let cluster: Cluster | undefined;
   try {
