@@ -74,6 +74,8 @@ export {
   type TrialState,
   type TrialSummary,
   trialLogs,
+  type WatchOptions,
+  watchRun,
 } from "./experiment/index.ts";
 export { findCheckpoint, type Prediction, type PredictOptions, predict } from "./inference/index.ts";
 export {

@@ -1,5 +1,6 @@
 /** Following a run on a server: `attach`, and `run` with `--server`. */
 import type { RemoteServer } from "../index.ts";
+import { say } from "./say.ts";
 import { type ServerArguments, serverWords } from "./server-options.ts";
 import { finish, show } from "./show-run.ts";
 import { listenForStop, stoppedExitCode } from "./signals.ts";
@@ -16,9 +17,8 @@ export async function followToEnd(
   const where = serverWords(args);
   const again = (command: string): string => `\`distmis ${command} ${run}${where === "" ? "" : ` ${where}`}\``;
   const signals = listenForStop(() => {
-    process.stderr.write(`run ${run} goes on; ${again("attach")} shows it again, ${again("cancel")} stops it\n`);
+    say(`run ${run} goes on; ${again("attach")} shows it again, ${again("cancel")} stops it`);
   });
-  const say = (text: string): void => void process.stderr.write(`${text}\n`);
   try {
     const remote = server.attach(run, {
       signal: signals.stop,

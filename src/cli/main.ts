@@ -28,6 +28,7 @@ import { submitCommand } from "./submit.ts";
 import { tfrecordCommand } from "./tfrecord.ts";
 import { checkArguments, usageError } from "./usage.ts";
 import { visualizeCommand } from "./visualize.ts";
+import { watchCommand } from "./watch.ts";
 
 // `distmis ... | head`: nobody reads any more. A command that runs for long listens itself, see signals.ts.
 let outputFailed = false;
@@ -57,6 +58,7 @@ try {
     .command(dataParallelCommand)
     .command(runCommand)
     .command(submitCommand)
+    .command(watchCommand)
     .command(logsCommand)
     .command(gcCommand)
     .command(serveCommand)

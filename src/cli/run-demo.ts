@@ -16,6 +16,7 @@ import {
 } from "../index.ts";
 import type { DemoArguments } from "./demo.ts";
 import { progressLine } from "./progress.ts";
+import { say } from "./say.ts";
 import { printResults, show } from "./show-run.ts";
 import { listenForStop, type StopSignals } from "./signals.ts";
 import { parseTriple } from "./tuple.ts";
@@ -40,7 +41,7 @@ function timestamp(): string {
 export async function runDemo(args: DemoArguments): Promise<void> {
   const runDir = path.resolve(args["run-dir"] ?? path.join("runs", `demo-${timestamp()}`));
   const signals = listenForStop(() => {
-    process.stderr.write("stopping: running trials end after their step; press Ctrl-C again to kill them\n");
+    say("stopping: running trials end after their step; press Ctrl-C again to kill them");
   });
   try {
     const sourceDir = args["source-dir"] ?? (await phantom(path.join(runDir, "msd"), signals.stop));

@@ -15,6 +15,7 @@ import {
 import { checkCount } from "./check-count.ts";
 import { printDryRun } from "./dry-run.ts";
 import type { RunArguments } from "./run-options.ts";
+import { say } from "./say.ts";
 import { finish, show } from "./show-run.ts";
 import { listenForStop } from "./signals.ts";
 import { slurmConnection } from "./slurm-options.ts";
@@ -51,7 +52,7 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
   }
   const signals = listenForStop((signal) => {
     const why = signal === "SIGUSR1" ? "the time limit is near, stopping" : "stopping";
-    process.stderr.write(`${why}: running trials end after their step; press Ctrl-C again to kill them\n`);
+    say(`${why}: running trials end after their step; press Ctrl-C again to kill them`);
   });
   let interrupted = false;
   let cluster: Cluster | undefined;
@@ -64,7 +65,7 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
           ...(args.gpus === undefined ? {} : { gpus: args.gpus }),
           ...(args.cpus === undefined ? {} : { cpus: args.cpus }),
           slurm,
-          notice: (text) => process.stderr.write(`${text}\n`),
+          notice: say,
           signal: signals.stop,
         });
         return cluster;

@@ -1,11 +1,12 @@
 /** A run on the terminal: its events, its results, its exit code. */
 import { bestTrialLine, createReporter, type Run, type RunEvent, type RunResults, resultsTable } from "../index.ts";
+import { sayBy } from "./say.ts";
 import { stoppedExitCode } from "./signals.ts";
 import { writeOut } from "./write-out.ts";
 
-/** Prints the results, unless events are printed instead, and sets the exit code. */
-export function finish(results: RunResults, json: boolean): void {
-  if (!json) printResults(results);
+/** Prints the results, unless events are printed instead, and sets the exit code. @param command continues a run that was stopped */
+export function finish(results: RunResults, json: boolean, command = "the same command"): void {
+  if (!json) printResults(results, command);
   if (results.state === "interrupted") process.exitCode = stoppedExitCode();
   else if (results.trials.every((trial) => trial.state === "failed")) process.exitCode = 1;
 }
@@ -24,15 +25,17 @@ export async function show(
     return run.results;
   }
   const reporter = createReporter(process.stderr, { trialOutput });
+  sayBy(reporter);
   try {
     for await (const event of run) reporter.event(event);
   } finally {
+    sayBy(null);
     reporter.close();
   }
   return run.results;
 }
 
-export function printResults(results: RunResults): void {
+export function printResults(results: RunResults, command = "the same command"): void {
   const width = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
   if (results.trials.length > 0) console.log(resultsTable(results, { width }));
   const { model, runDir } = results;
@@ -41,5 +44,5 @@ export function printResults(results: RunResults): void {
   if (model !== null) console.log(`model folder: ${model}`);
   console.log(`run folder: ${runDir}`);
   if (results.limit !== null) console.log(`ended by ${results.limit}; a higher limit with --extend goes on`);
-  if (results.state === "interrupted") console.log("stopped; the same command continues it");
+  if (results.state === "interrupted") console.log(`stopped; ${command} continues it`);
 }

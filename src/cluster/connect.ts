@@ -1,7 +1,6 @@
 /** From options to a cluster: private folder, shim, client; and back, in the opposite order. */
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { StatusObject } from "@grpc/grpc-js";
 import { Metadata, type StatusObject } from "@grpc/grpc-js";
 import { bringUp } from "../allocation/index.ts";
 import { DistmisError } from "../errors/index.ts";

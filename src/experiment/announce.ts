@@ -1,9 +1,21 @@
 /** What a run says when it begins. */
 import type { Experiment } from "../config/index.ts";
-import { hasEnded, type RunFolder, runFiles } from "../run-folder/index.ts";
-import { type RunEvent, remark } from "./events.ts";
+import { bestEpoch, hasEnded, type RunFolder, type RunState, runFiles } from "../run-folder/index.ts";
+import { type RunEvent, type RunStarted, remark } from "./events.ts";
 import { extensionInWords } from "./extension-in-words.ts";
 import { plannedTrials } from "./planned.ts";
+
+/** The best trial so far, as the start of a run tells it. */
+export function bestBefore(state: RunState, { search }: Experiment): RunStarted["best"] {
+  let best: RunStarted["best"] = null;
+  for (const trial of state.trials.values()) {
+    const own = bestEpoch(trial, search.mode);
+    if (own === null) continue;
+    const isBetter = best === null || (search.mode === "max" ? own.value > best.value : own.value < best.value);
+    if (isBetter) best = { trial: trial.id, value: own.value, epoch: own.epoch, parameters: trial.parameters };
+  }
+  return best;
+}
 
 export async function announce(
   folder: RunFolder,
@@ -22,6 +34,7 @@ export async function announce(
     continued: folder.continued,
     metric,
     mode,
+    best: bestBefore(folder.state, experiment),
   });
   if (folder.torn !== null) {
     const text = `${runFiles.journal(folder.dir)}: dropped its last record (${folder.torn}), left over from a crash`;

@@ -22,7 +22,17 @@ export async function runAttempt(
   const nodes = [...new Set(workers.map((worker) => worker.hostName))];
   const gpus = workers.flatMap((worker) => worker.gpuIds);
   const replicas = workers.length;
-  const started = folder.record({ type: "attempt_started", trial: id, attempt, replicas, nodes, gpus });
+  const { type: _type, time: _time, ...placed } = context.takePlaced() ?? {};
+  const started = folder.record({
+    type: "attempt_started",
+    trial: id,
+    attempt,
+    replicas,
+    nodes,
+    gpus,
+    workers: workers.map(({ hostName, gpuIds }) => ({ node: hostName, gpus: gpuIds })),
+    ...("room" in placed ? { placed } : {}),
+  });
   // An attempt that the journal does not know must not write checkpoints.
   await Promise.all([folder.commit(), prepareTrial(folder.dir, id, config)]);
   await emit({ type: "trial_started", time: started.time, trial: id, attempt, parameters, replicas, nodes, gpus });

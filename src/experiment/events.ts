@@ -18,6 +18,8 @@ export interface RunStarted extends Timed {
   continued: boolean;
   metric: string;
   mode: "max" | "min";
+  /** The best trial of the parts before; null if none has a value. */
+  best: { trial: string; value: number; epoch: number; parameters: Parameters } | null;
 }
 
 /** The cluster has been asked, or has changed: so many trials run at once. */
@@ -31,6 +33,8 @@ export interface RunPlaced extends Timed {
   concurrency: number;
   /** By the replicas that trials have: how many of those trials run at once when they are alone. */
   sizes: { replicas: number; concurrency: number }[];
+  /** Replicas that there is room for, whatever the trials. */
+  room: number;
   /** CPUs and GPUs of one replica. */
   cpus: number;
   gpus: number;

@@ -24,6 +24,8 @@ export type {
   TrialRetried,
   TrialStarted,
 } from "./events.ts";
+export { modelOf } from "./leave-model.ts";
 export type { Pace } from "./pace.ts";
 export { type Run, type RunOptions, runExperiment } from "./run-experiment.ts";
 export { runTask, type TaskOptions } from "./run-task.ts";
+export { type WatchOptions, watchRun } from "./watch-run.ts";

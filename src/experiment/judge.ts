@@ -4,7 +4,7 @@ import { DistmisError, type ErrorCode } from "../errors/index.ts";
 import { GangEndCause, type GangEnded, type Worker } from "../generated/distmis/v1/cluster.ts";
 import type { TrialEnded } from "../generated/distmis/v1/trainer.ts";
 import { bestEpoch, type RunFolder, runFiles, type TrialState } from "../run-folder/index.ts";
-import type { RunEvent } from "./events.ts";
+import type { RunEvent, RunPlaced } from "./events.ts";
 import { oneLine, outcomeName } from "./gang-session.ts";
 import type { NodeFaults } from "./node-faults.ts";
 
@@ -17,6 +17,8 @@ export interface AttemptContext {
   emit(event: RunEvent): Promise<void>;
   /** Tells the searcher a value of `search.metric`; whether the trial goes on. */
   report(trial: TrialState, epoch: number, value: number): Promise<"continue" | "prune">;
+  /** The room that was announced since the last attempt; null if none was. */
+  takePlaced(): RunPlaced | null;
   /** Whether the run is being stopped: then a lost gang is no failure. */
   stopping(): boolean;
   /** By what, while it is. */

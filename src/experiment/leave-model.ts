@@ -2,9 +2,18 @@
 import path from "node:path";
 import type { Experiment } from "../config/index.ts";
 import { DistmisError } from "../errors/index.ts";
-import { exportModel, modelSource } from "../model-folder/index.ts";
+import { checkModelFolder, exportModel, modelSource } from "../model-folder/index.ts";
 import type { RunResults } from "../run-folder/index.ts";
 import { runFiles } from "../run-folder/index.ts";
+
+/** The model folder that a finished run has left, absolute; null if it has none. */
+export async function modelOf(runDir: string): Promise<string | null> {
+  const dir = runFiles.model(runDir);
+  return checkModelFolder(dir).then(
+    () => dir,
+    () => null,
+  );
+}
 
 /**
  * Writes the model folder of a finished run unless it is there already, of the same trial and epoch. A model that can't be written is no reason to lose a run:

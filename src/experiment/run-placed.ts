@@ -16,6 +16,7 @@ export function runPlaced(placement: Placement, capacity: Capacity, change: stri
     trials: Number.isFinite(toRun) ? toRun : null,
     concurrency: Math.max(...sizes.map((size) => size.concurrency)),
     sizes,
+    room: capacity.room,
     cpus,
     gpus,
   };

@@ -4,7 +4,7 @@ import type { Experiment } from "../config/index.ts";
 import { hasEnded, type RunFolder, type TrialState } from "../run-folder/index.ts";
 import { outcomeOf, type Searcher } from "../search/index.ts";
 import { runAttempt } from "./attempt.ts";
-import { type RunEvent, remark } from "./events.ts";
+import { type RunEvent, type RunPlaced, remark } from "./events.ts";
 import { retryDelay } from "./judge.ts";
 import { runLanes } from "./lanes.ts";
 import type { Limits } from "./limits.ts";
@@ -48,9 +48,20 @@ export async function runTrials(parts: RunParts): Promise<void> {
     Math.min(searcher.remaining(), limits.room()) +
     [...folder.state.trials.values()].filter((trial) => !hasEnded(trial)).length;
   const faults = createNodeFaults(experiment.failure.node_failures);
+  /** What the journal does not know yet. */
+  let placedSince: RunPlaced | null = null;
+  const takePlaced = (): RunPlaced | null => {
+    const placed = placedSince;
+    placedSince = null;
+    return placed;
+  };
   const news = {
     say: (text: string) => emit(remark(text)),
-    placed: (capacity: Capacity, change: string) => emit(runPlaced(placement, capacity, change, toRun())),
+    placed: (capacity: Capacity, change: string) => {
+      const event = runPlaced(placement, capacity, change, toRun());
+      placedSince = event;
+      return emit(event);
+    },
   };
   await news.placed(placement.initial, "");
 
@@ -84,7 +95,8 @@ export async function runTrials(parts: RunParts): Promise<void> {
         return choose(cluster, request, resources, wanted);
       },
       async run(session, workers, trial, stopping) {
-        const context = { folder, experiment, emit, stopping, stoppedBy, later, portsTaken, report, faults, lostOn };
+        const judging = { folder, experiment, emit, stopping, stoppedBy, later, portsTaken, report, faults, lostOn };
+        const context = { ...judging, takePlaced };
         const release = limits.started(workers.length * gpus);
         const verdict = await runAttempt(context, session, workers, trial).finally(release);
         if (verdict === "ended") {

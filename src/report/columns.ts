@@ -1,6 +1,6 @@
 /** Tables that fit a terminal: columns are left out, then cut. */
 import Table from "cli-table3";
-import { cut } from "./format.ts";
+import { cut, widthOf } from "./format.ts";
 
 export interface Column {
   head: string;
@@ -14,10 +14,12 @@ export interface Column {
 const MIN_CELL = 6;
 /** Border and padding of a cell. */
 const CELL_FRAME = 3;
+/** Between two columns of a table without borders. */
+const GAP = "  ";
 
 /** @param width columns of the terminal; Infinity when the output is not one  @returns no newline at the end */
 export function columnTable(columns: readonly Column[], width: number): string {
-  const shown = fit(columns, width);
+  const shown = fit(columns, width, (cells) => 1 + cells.reduce((sum, cell) => sum + cell + CELL_FRAME, 0));
   const table = new Table({
     head: shown.map(({ head }) => head),
     colAligns: shown.map(({ right }) => (right ? "right" : "left")),
@@ -30,17 +32,30 @@ export function columnTable(columns: readonly Column[], width: number): string {
 }
 
 function cellWidth({ head, cells }: Column): number {
-  return Math.max(head.length, ...cells.map((cell) => cell.length));
+  return cells.reduce((most, cell) => Math.max(most, widthOf(cell)), widthOf(head));
 }
 
-function tableWidth(columns: readonly Column[]): number {
-  return 1 + columns.reduce((sum, column) => sum + cellWidth(column) + CELL_FRAME, 0);
+/** The same without borders, for a view that is drawn again and again; the first line has the heads. */
+export function columnLines(columns: readonly Column[], width: number): string[] {
+  const frame = (cells: readonly number[]): number => cells.reduce((sum, cell) => sum + cell + GAP.length, -GAP.length);
+  const shown = fit(columns, width, frame).map((column) => ({ ...column, width: cellWidth(column) }));
+  const rows = Math.max(0, ...shown.map(({ cells }) => cells.length));
+  return Array.from({ length: rows + 1 }, (_, row) =>
+    shown
+      .map(({ head, cells, right, width: size }) => {
+        const text = row === 0 ? head : (cells[row - 1] ?? "");
+        const space = " ".repeat(size - widthOf(text));
+        return right ? space + text : text + space;
+      })
+      .join(GAP)
+      .trimEnd(),
+  );
 }
 
-/** Leaves columns out and cuts the widest until the table is no wider than `width`. */
-function fit(columns: readonly Column[], width: number): Column[] {
-  let kept = [...columns];
-  while (tableWidth(kept) > width) {
+/** Leaves columns out and cuts the widest until the table, by the widths of its cells, is no wider than `width`. */
+function fit(columns: readonly Column[], width: number, tableWidth: (cells: readonly number[]) => number): Column[] {
+  let kept = columns.map((column) => ({ ...column }));
+  while (tableWidth(kept.map(cellWidth)) > width) {
     const droppable = kept
       .filter(({ dropped }) => dropped !== null)
       .toSorted((a, b) => Number(a.dropped) - Number(b.dropped));

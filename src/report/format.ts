@@ -1,4 +1,5 @@
 /** Numbers, times and names as people read them in a terminal. */
+import stringWidth from "string-width";
 
 /** A metric with four significant decimals, `-` for none. */
 export function formatMetric(value: number | null | undefined): string {
@@ -54,12 +55,27 @@ export function shortNames(paths: readonly string[]): Map<string, string> {
   return new Map(paths.map((path) => [path, counts.get(last(path)) === 1 ? last(path) : path]));
 }
 
-/** Text of others (trainers, hosts, parameters) without what could steer a terminal. */
+/** Text of others (trainers, hosts, parameters) without what could steer a terminal, or turn the reading direction around. */
 export function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}+/gu, " ");
+  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, " ");
 }
 
-/** At most `width` characters, cut ones marked. */
+/** Columns that the text takes in a terminal. */
+export function widthOf(text: string): number {
+  return stringWidth(text);
+}
+
+const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
+
+/** At most `width` columns, cut ones marked. */
 export function cut(text: string, width: number): string {
-  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
+  if (widthOf(text) <= width) return text;
+  let kept = "";
+  let used = 0;
+  for (const { segment } of graphemes.segment(text)) {
+    used += widthOf(segment);
+    if (used > width - 1) break;
+    kept += segment;
+  }
+  return width < 1 ? "" : `${kept}…`;
 }

@@ -6,6 +6,8 @@ import { trialLines } from "./trial-lines.ts";
 
 export interface Reporter {
   event(event: RunEvent): void;
+  /** Writes a line that is no event: on a terminal nothing else may. */
+  say(text: string): void;
   /** Takes the live view away and stops its timer. */
   close(): void;
 }
@@ -32,6 +34,7 @@ export function createReporter(stream: ReportStream, { trialOutput = false }: Re
     event: (event) => {
       for (const each of shown(event)) reporter.event(each);
     },
+    say: reporter.say,
     close: reporter.close,
   };
 }
@@ -43,6 +46,9 @@ function reporterFor(stream: ReportStream): Reporter {
     event(event) {
       const line = plainLine(event);
       if (line !== null) stream.write(`${event.time} ${line}\n`);
+    },
+    say(text) {
+      stream.write(`${text}\n`);
     },
     close() {},
   };

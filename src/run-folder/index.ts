@@ -1,10 +1,11 @@
 /** What a run leaves on disk: its journal, the state that follows from it, its results; read and written here alone. */
 export { type Collected, type CollectOptions, collectRun } from "./collect.ts";
 export { type Extension, type OpenOptions, planExtension } from "./extend.ts";
+export { type FollowOptions, followJournal, type JournalNews } from "./follow-journal.ts";
 export { checkpointFiles, logName, runFiles, trialId } from "./layout.ts";
 export { defaultRunDir, freshName } from "./names.ts";
 export { openRun, type RunFolder } from "./open-run.ts";
-export { type RunReading, readRun } from "./read-run.ts";
+export { noRun, type RunReading, readRun } from "./read-run.ts";
 export type { JournalRecord, RecordBody } from "./record.ts";
 export {
   bestOf,
@@ -16,7 +17,7 @@ export {
   runsToCsv,
   type TrialSummary,
 } from "./results.ts";
-export { bestEpoch, emptyState, hasEnded, type RunState, type TrialState } from "./state.ts";
+export { bestEpoch, createReducer, emptyState, hasEnded, type RunState, type TrialState } from "./state.ts";
 export {
   findTrial,
   type LogPiece,

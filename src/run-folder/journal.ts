@@ -9,14 +9,11 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { crc32c } from "@node-rs/crc32";
 import { type Deferred, deferred } from "../async/index.ts";
 import { DistmisError, hasErrno, messageOf, unwritable } from "../errors/index.ts";
-import { JOURNAL_VERSION, type JournalRecord, type RecordBody, recordSchema } from "./record.ts";
+import { decodeLine, isWholeLine, MAX_LINE_BYTES, NEWLINE, tooLong } from "./decode-record.ts";
+import type { JournalRecord, RecordBody } from "./record.ts";
 
-const NEWLINE = 0x0a;
-const TRAILER = /,"crc32c":"([0-9a-f]{8})"}$/;
 /** More than this does not wait in memory for a slow disk. */
 const MOST_WAITING_CHARACTERS = 1024 * 1024;
-/** Longest line that is believed; a record is some hundred bytes, the experiment's some thousand. */
-const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
 export interface JournalContents {
   /** Bytes of whole, valid records from the start. */
@@ -81,12 +78,7 @@ export async function readJournal(file: string, onRecord: (record: JournalRecord
         data = data.subarray(end + 1);
       }
       rest = data;
-      if (rest.length > MAX_LINE_BYTES) {
-        throw new DistmisError(
-          "RUN_REFUSED",
-          `${file}:${line + 1}: expected a record, found a line of over ${MAX_LINE_BYTES} bytes`,
-        );
-      }
+      if (rest.length > MAX_LINE_BYTES) throw tooLong(file, line + 1);
     }
   } catch (error) {
     if (hasErrno(error, "ENOENT")) return { validBytes: 0, lastSeq: 0, torn: null };
@@ -99,47 +91,6 @@ export async function readJournal(file: string, onRecord: (record: JournalRecord
 
 function describeBad(bad: { line: number; reason: string } | null): string | null {
   return bad === null ? null : `line ${bad.line}: ${bad.reason}`;
-}
-
-function isWholeLine(bytes: Buffer): boolean {
-  return typeof checkedText(bytes.toString("utf8")) === "object";
-}
-
-function checkedText(text: string): { json: string } | string {
-  const trailer = TRAILER.exec(text);
-  if (trailer === null) return "expected a record that ends with its checksum";
-  const body = text.slice(0, trailer.index);
-  const found = crc32c(body).toString(16).padStart(8, "0");
-  return found === trailer[1] ? { json: `${body}}` } : `the checksum is ${trailer[1]}, the record's is ${found}`;
-}
-
-/** The record, or what is wrong with the line. @param where file and line, for messages */
-function decodeLine(where: string, bytes: Buffer, expectedSeq: number): JournalRecord | string {
-  const checked = checkedText(bytes.toString("utf8"));
-  if (typeof checked === "string") return checked;
-  const raw: unknown = JSON.parse(checked.json);
-  const parsed = recordSchema.safeParse(raw);
-  if (!parsed.success) {
-    const version = versionOf(raw);
-    if (version > JOURNAL_VERSION) {
-      throw new DistmisError(
-        "RUN_REFUSED",
-        `${where}: written by a newer distmis, in version ${version} of the format; this one reads up to ${JOURNAL_VERSION}: update it`,
-      );
-    }
-    const [issue] = parsed.error.issues;
-    const what = issue === undefined ? "" : `: ${issue.path.join(".")}: ${issue.message}`;
-    throw new DistmisError(
-      "RUN_REFUSED",
-      `${where}: not a record of this distmis, which reads up to version ${JOURNAL_VERSION} of the format${what}; use the distmis that wrote it, or another run folder`,
-    );
-  }
-  return parsed.data.seq === expectedSeq ? parsed.data : `expected record ${expectedSeq}, found ${parsed.data.seq}`;
-}
-
-function versionOf(record: unknown): number {
-  const found = typeof record === "object" && record !== null && "version" in record ? record.version : 0;
-  return typeof found === "number" ? found : 0;
 }
 
 /** Sees to it that the names of new files are on the disk, where the file system can do that for a folder. */

@@ -76,7 +76,8 @@ async function runsIn(dir: string): Promise<string[]> {
 
 const MOST_NAMED = 5;
 
-async function noRun(dir: string): Promise<DistmisError> {
+/** The error for a folder without a journal. */
+export async function noRun(dir: string): Promise<DistmisError> {
   if ((await stat(dir).catch(() => null)) !== null) {
     const below = (await runsIn(dir)).map((name) => path.join(dir, name));
     const named = below.slice(0, MOST_NAMED).join(", ");

@@ -23,6 +23,17 @@ const metrics = z.record(
 );
 const process = { host: z.string(), pid: z.int() };
 
+/** Without `type` and `time`, as the event is told. */
+const placed = z.object({
+  change: z.string(),
+  trials: z.number().nullable(),
+  concurrency: z.number(),
+  sizes: z.array(z.object({ replicas: z.number(), concurrency: z.number() })),
+  room: z.number(),
+  cpus: z.number(),
+  gpus: z.number(),
+});
+
 const recordBodySchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("run_started"), version, experiment: experimentSchema, ...process }),
   z.object({
@@ -55,6 +66,10 @@ const recordBodySchema = z.discriminatedUnion("type", [
     replicas: z.int().min(1).default(1),
     nodes: z.array(z.string()),
     gpus: z.array(z.string()),
+    /** Where each replica is, by rank. Missing in older journals. */
+    workers: z.array(z.object({ node: z.string(), gpus: z.array(z.string()) })).optional(),
+    /** The room that the run has, in its first attempt since it was looked for or has changed: see RunPlaced. */
+    placed: placed.optional(),
   }),
   z.object({
     type: z.literal("epoch"),

@@ -100,6 +100,7 @@ describe("reporter", () => {
       continued: false,
       metric: "val_dice",
       mode: "max",
+      best: null,
     },
     {
       type: "trial_started",
@@ -170,42 +171,5 @@ describe("reporter", () => {
     const lines = ["trial 0002: other", "trial 0001: epoch 1 step 1 loss 0.5", "trial 0001: epoch 1 step 2 loss 0.4"];
     assert.equal(written(true), lines.map((line) => `${time} ${line}\n`).join(""));
     assert.equal(written(false), "");
-  });
-
-  it("keeps the live view within the terminal and takes it away at the end", () => {
-    const lines: string[] = [];
-    let row = 0;
-    // A terminal as far as the view uses one: cursor up, carriage return, clear to the end, text.
-    const write = (text: string): void => {
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the terminal's
-      for (const part of text.split(/(\u001b\[\d*[AJ]|\r|\n)/)) {
-        // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the terminal's
-        const up = /^\u001b\[(\d+)A$/.exec(part)?.[1];
-        if (up !== undefined) row -= Number(up);
-        else if (part === "\u001b[J") lines.length = row;
-        else if (part === "\n") row++;
-        else if (part !== "\r" && part !== "") lines[row] = part;
-      }
-    };
-    const reporter = createReporter({ write, isTTY: true, columns: 40, rows: 10 });
-    for (const event of events.slice(0, 3)) reporter.event(event);
-    reporter.event({
-      ...events[1],
-      type: "trial_ended",
-      time,
-      trial: "0009",
-      state: "failed",
-      best: null,
-      metrics: {},
-      seconds: 1,
-      error: "e".repeat(9),
-    });
-    assert.match(
-      lines.join("\n"),
-      /^run x: 2 trials; \/r\ntrial 0009 failed: eeeeeeeee\n0001 {2}epoch 1\/3 {2}val_dice 0\.25.*\nx: 1\/2 trials ended, 1 running/,
-    );
-    for (const line of lines.slice(2)) assert.ok(line.length < 40, line);
-    reporter.close();
-    assert.deepEqual(lines, ["run x: 2 trials; /r", "trial 0009 failed: eeeeeeeee"]);
   });
 });

@@ -17,6 +17,7 @@ const runStarted: RunEvent = {
   continued: true,
   metric: "val_dice",
   mode: "max",
+  best: null,
 };
 const started = (number: number): RunEvent => ({
   type: "trial_started",
