@@ -28,6 +28,11 @@ export interface AllocationRay {
   readonly address: string;
   /** What a program needs in its environment to join. */
   readonly environment: Record<string, string>;
+  /**
+   * Resolves when all nodes are part of the cluster, or at least `minNodes` are at the deadline.
+   * Rejects with DistmisError CLUSTER_UNAVAILABLE and the nodes that have not come, or INTERRUPTED.
+   */
+  readonly complete: Promise<void>;
   /** Resolves with a reason when the head has gone, and with it the cluster. */
   readonly ended: Promise<string>;
   /** Ends every node; nothing is left then. Idempotent. */
@@ -36,8 +41,8 @@ export interface AllocationRay {
 
 /**
  * Starts Ray on the nodes of the job in which this process runs; it has to run on the first of them (see startOnFirstNode).
- * Resolves when all nodes are part of the cluster, or at least `minNodes` are at the deadline.
- * @throws DistmisError CLUSTER_UNAVAILABLE with the nodes that have not come, INTERRUPTED, SLURM_FAILED; nothing is left then
+ * Resolves when the head is there; the others follow, see `complete`.
+ * @throws DistmisError CLUSTER_UNAVAILABLE, CONFIG_INVALID, INTERRUPTED, SLURM_FAILED; nothing is left then
  */
 export async function bringUp(options: BringUpOptions = {}): Promise<AllocationRay> {
   const allocation = await findAllocation();
@@ -60,9 +65,13 @@ export async function bringUp(options: BringUpOptions = {}): Promise<AllocationR
   };
   try {
     await fs.writeFile(tokenFile, token, { mode: 0o600 });
-    const address = await nodes.come(needed);
+    const complete = nodes.come(needed);
+    // It is the head's failure, too; and is looked at only once the head is there.
+    const address = await Promise.race([nodes.head, complete.then(() => nodes.head)]);
+    complete.catch(() => {});
     return {
       address,
+      complete,
       environment: { RAY_AUTH_MODE: "token", RAY_AUTH_TOKEN_PATH: tokenFile },
       ended: nodes.headLost,
       close,
@@ -74,8 +83,10 @@ export async function bringUp(options: BringUpOptions = {}): Promise<AllocationR
 }
 
 interface Nodes {
-  /** Resolves with the head's address when all nodes have come, or `needed` until the deadline. */
-  come(needed: number): Promise<string>;
+  /** Resolves with the head's address. */
+  readonly head: Promise<string>;
+  /** Resolves when all nodes have come, or `needed` until the deadline. */
+  come(needed: number): Promise<void>;
   readonly headLost: Promise<string>;
   close(): Promise<void>;
 }
@@ -122,6 +133,7 @@ function startNodes(
       .join(", ");
 
   return {
+    head: head.promise,
     headLost: headLost.promise,
     async come(needed) {
       const { signal } = options;
@@ -148,7 +160,6 @@ function startNodes(
         );
       }
       running = true;
-      return head.promise;
     },
     async close() {
       running = false;

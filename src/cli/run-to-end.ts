@@ -1,19 +1,16 @@
 /** What `run`, `exp-parallel` and `data-parallel` do. */
-import { readlink } from "node:fs/promises";
-import path from "node:path";
 import {
   type Cluster,
   connect,
   defaultRunDir,
   type LoadOptions,
   loadExperiment,
-  putBackInQueue,
-  recordJob,
   runExperiment,
   startOnFirstNode,
 } from "../index.ts";
 import { checkCount } from "./check-count.ts";
 import { printDryRun } from "./dry-run.ts";
+import { type Attempt, recordThisJob, runInJob } from "./run-in-job.ts";
 import type { RunArguments } from "./run-options.ts";
 import { say } from "./say.ts";
 import { finish, show } from "./show-run.ts";
@@ -54,54 +51,45 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
     const why = signal === "SIGUSR1" ? "the time limit is near, stopping" : "stopping";
     say(`${why}: running trials end after their step; press Ctrl-C again to kill them`);
   });
-  let interrupted = false;
-  let cluster: Cluster | undefined;
-  try {
-    const run = runExperiment(
-      async () => {
-        if (inJob) await recordThisJob(runDir);
-        cluster = await connect({
-          ...(args["ray-address"] === undefined ? {} : { rayAddress: args["ray-address"] }),
-          ...(args.gpus === undefined ? {} : { gpus: args.gpus }),
-          ...(args.cpus === undefined ? {} : { cpus: args.cpus }),
-          slurm,
-          notice: say,
+  const once = async ({ again, connected }: Attempt): Promise<boolean> => {
+    let cluster: Cluster | undefined;
+    try {
+      const run = runExperiment(
+        async () => {
+          if (inJob) await recordThisJob(runDir);
+          cluster = await connect({
+            ...(args["ray-address"] === undefined ? {} : { rayAddress: args["ray-address"] }),
+            ...(args.gpus === undefined ? {} : { gpus: args.gpus }),
+            ...(args.cpus === undefined ? {} : { cpus: args.cpus }),
+            slurm,
+            notice: say,
+            signal: signals.stop,
+          });
+          connected();
+          return cluster;
+        },
+        experiment,
+        {
+          runDir,
+          extend: args.extend === true && !again,
+          retryFailed: args["retry-failed"] === true && !again,
+          diskCheck: args["disk-check"],
           signal: signals.stop,
-        });
-        return cluster;
-      },
-      experiment,
-      {
-        runDir,
-        extend: args.extend === true,
-        retryFailed: args["retry-failed"] === true,
-        diskCheck: args["disk-check"],
-        signal: signals.stop,
-        killSignal: signals.kill,
-        ...(inJob ? { stopGraceSeconds: JOB_GRACE_SECONDS } : {}),
-      },
-    );
-    const results = await show(run, args.json, experiment.train.debug);
-    interrupted = results.state === "interrupted";
-    finish(results, args.json);
+          killSignal: signals.kill,
+          ...(inJob ? { stopGraceSeconds: JOB_GRACE_SECONDS } : {}),
+        },
+      );
+      const results = await show(run, args.json, experiment.train.debug);
+      finish(results, args.json);
+      return results.state === "finished";
+    } finally {
+      await cluster?.close();
+    }
+  };
+  try {
+    if (inJob) await runInJob({ run: once, signals, maxRequeues: args["max-requeues"] ?? 0 });
+    else await once({ again: false, connected: () => {} });
   } finally {
-    await cluster?.close();
     signals.release();
   }
-  const requeues = args["max-requeues"] ?? 0;
-  if (inJob && interrupted && signals.timeIsUp() && requeues > 0) {
-    const done = await putBackInQueue(requeues);
-    process.stderr.write(
-      `${done ?? `the job is not put back into the queue: it was ${requeues} times (--max-requeues)`}\n`,
-    );
-  }
-}
-
-/** `distmis submit` has written down its job; those of scripts and shells of the user's own are written down here. */
-async function recordThisJob(runDir: string): Promise<void> {
-  const { SLURM_JOB_ID: job, DISTMIS_BATCH_SCRIPT: script } = process.env;
-  if (job === undefined) return;
-  const output = await readlink("/proc/self/fd/1").catch(() => "");
-  const log = path.isAbsolute(output) && !output.startsWith("/dev/") ? output : null;
-  await recordJob(runDir, { job, by: "hand", script: script || null, log });
 }

@@ -24,9 +24,10 @@ const SLACK_SECONDS = 10;
  * @throws DistmisError SETUP_INCOMPLETE, CLUSTER_UNAVAILABLE, FILE_UNUSABLE, or INTERRUPTED by `signal`; nothing is left then
  */
 export async function connect(options: ConnectOptions = {}): Promise<Cluster> {
-  const joined = await join(options);
   const dir = await createPrivateDir();
+  let joined: JoinedRay | null = null;
   try {
+    joined = await join(options);
     // Ray lets everybody write to its folder, so it gets one below the private one.
     const socketPath = path.join(dir.path, "shim.sock");
     const shim = await startShim({
@@ -37,18 +38,21 @@ export async function connect(options: ConnectOptions = {}): Promise<Cluster> {
       socketPath,
       tempDir: path.join(dir.path, "ray"),
     });
+    const own = joined?.close;
+    // A Ray that ends with this program takes all of its workers with it: the shim has nothing to tidy up.
+    const end = (): Promise<unknown> => (own === undefined ? shim.close() : Promise.all([shim.kill(), own()]));
     try {
       await dir.addOwner(shim.pid);
-      await shim.ready();
+      // Nodes may still come while the shim joins their head.
+      await Promise.all([shim.ready(), joined?.complete]);
     } catch (error) {
-      await shim.close();
+      await end();
       throw error;
     }
     // A head that is gone is the cause; the shim only hears of it, later.
     const gone = Promise.race([shim.exited, ...(joined?.ended === undefined ? [] : [joined.ended])]);
     return createCluster(socketPath, gone, async () => {
-      // A Ray that ends with this program takes all of its workers with it: the shim has nothing to tidy up.
-      await (joined?.close === undefined ? shim.close() : Promise.all([shim.kill(), joined.close()]));
+      await end();
       await dir.remove();
     });
   } catch (error) {
@@ -63,6 +67,8 @@ interface JoinedRay {
   readonly address: string;
   /** What a program needs in its environment to join. */
   readonly environment: Record<string, string>;
+  /** Resolves when all of its nodes are there. */
+  readonly complete?: Promise<void>;
   /** Resolves with a reason when it has gone. */
   readonly ended?: Promise<string>;
   close?(): Promise<void>;

@@ -26,6 +26,9 @@ export interface SearchJobs {
   gone(job: string, deadlineMs?: number): Promise<number>;
 }
 
+/** Between two looks at a job that says nothing. */
+const LOOK_MILLISECONDS = 2_000;
+
 /** All that a search needs on two hosts of the default size. */
 export const TWO_NODES = ["-N2", "--ntasks-per-node=1", "--cpus-per-task=4", "--gpus-per-node=2"];
 
@@ -39,6 +42,7 @@ export async function searchJobs(cluster: SlurmCluster, folder: string, nodes: n
   const hosts = new Set(namespaces.map((text) => text.trim()));
   const logFile = (job: string): string => path.join(folder, `${job}.log`);
   const log = (job: string): string => (fs.existsSync(logFile(job)) ? fs.readFileSync(logFile(job), "utf8") : "");
+  const tail = (job: string): string => log(job).slice(-3000);
   const left = (job: string): string[] =>
     processesWith(`SLURM_JOB_ID=${job}`)
       .filter(ofCluster(cluster))
@@ -67,11 +71,18 @@ export async function searchJobs(cluster: SlurmCluster, folder: string, nodes: n
       return (await cluster.exec("sbatch", "--parsable", ...output, ...options, script)).trim();
     },
     async said(job, what, deadlineMs = 120_000) {
-      await until(
-        () => `${what} of job ${job}; it said ${log(job).slice(-3000)}`,
-        () => what.test(log(job)),
-        deadlineMs,
-      );
+      const over = ["COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL"];
+      let looked = performance.now();
+      const heard = async (): Promise<boolean> => {
+        if (what.test(log(job))) return true;
+        if (performance.now() - looked < LOOK_MILLISECONDS) return false;
+        looked = performance.now();
+        const state = await cluster.jobState(job);
+        if (over.includes(state) && !what.test(log(job)))
+          throw new Error(`job ${job} is ${state} without ${what}: ${tail(job)}`);
+        return false;
+      };
+      await until(() => `${what} of job ${job}; it said ${tail(job)}`, heard, deadlineMs);
     },
     journal(name) {
       const file = path.join(folder, "runs", name, "journal.jsonl");

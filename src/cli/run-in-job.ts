@@ -1,0 +1,58 @@
+/** A search in a SLURM job: it outlives the Ray of the job, and the job's time limit. */
+import { readlink } from "node:fs/promises";
+import path from "node:path";
+import { DistmisError, putBackInQueue, recordJob } from "../index.ts";
+import { say } from "./say.ts";
+import type { StopSignals } from "./signals.ts";
+
+/** How often Ray is started again in one job: what ends it more often than this is no accident. */
+const RAY_RESTARTS = 3;
+
+export interface Attempt {
+  /** Ray is there; what goes wrong from now on is no fault of the start. */
+  connected(): void;
+  /** Whether the same process has begun the run before. */
+  again: boolean;
+}
+
+export interface JobSearch {
+  /** Runs or continues the search; resolves with whether it came to its end. */
+  run(attempt: Attempt): Promise<boolean>;
+  signals: StopSignals;
+  maxRequeues: number;
+}
+
+/**
+ * Runs the search, again on a new Ray if the head is lost, and puts the job back into the queue if its time limit ends the search.
+ * @throws DistmisError as `run` does, SLURM_FAILED if the job can't be put back
+ */
+export async function runInJob({ run, signals, maxRequeues }: JobSearch): Promise<void> {
+  let ended = false;
+  try {
+    for (let restarts = 0; ; restarts++) {
+      let connected = false;
+      try {
+        ended = await run({ again: restarts > 0, connected: () => (connected = true) });
+        break;
+      } catch (error) {
+        const lost = error instanceof DistmisError && error.code === "CLUSTER_UNAVAILABLE" && connected;
+        if (!lost || restarts === RAY_RESTARTS || signals.stop.aborted) throw error;
+        say(`${error.message}; Ray is started again on the nodes of the job`);
+      }
+    }
+  } finally {
+    if (!ended && signals.timeIsUp() && maxRequeues > 0) {
+      const done = await putBackInQueue(maxRequeues);
+      say(done ?? `the job is not put back into the queue: it was ${maxRequeues} times (--max-requeues)`);
+    }
+  }
+}
+
+/** `distmis submit` has written down its job; those of scripts and shells of the user's own are written down here. */
+export async function recordThisJob(runDir: string): Promise<void> {
+  const { SLURM_JOB_ID: job, DISTMIS_BATCH_SCRIPT: script } = process.env;
+  if (job === undefined) return;
+  const output = await readlink("/proc/self/fd/1").catch(() => "");
+  const log = path.isAbsolute(output) && !output.startsWith("/dev/") ? output : null;
+  await recordJob(runDir, { job, by: "hand", script: script || null, log });
+}
