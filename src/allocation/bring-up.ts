@@ -113,7 +113,8 @@ function startNodes(
       },
       lost(reason) {
         if (index === 0) headLost.resolve(reason);
-        if (running) notice(reason);
+        // At the end of a job SLURM ends everything in it at once.
+        if (running && options.signal?.aborted !== true) notice(reason);
       },
     }),
   );

@@ -48,7 +48,7 @@ export function stepArguments({ name, cpus }: Host): string[] {
     // Beside the batch script's own step, and others of the job.
     ...["--overlap", "--nodes=1", "--ntasks=1", `--nodelist=${name}`, `--cpus-per-task=${cpus}`, "--mem=0"],
     // Whose end does not end the job, and for which the loss of its node is not the loss of the others.
-    ...["--no-kill", "--kill-on-bad-exit=0", "--wait=0", "--cpu-bind=none", "--unbuffered"],
+    ...["--no-kill", "--kill-on-bad-exit=0", "--wait=0", "--unbuffered"],
   ];
 }
 

@@ -29,7 +29,8 @@ export const doctorCommand: CommandModule<object, Arguments> = {
         type: "string",
         requiresArg: true,
         implies: "cluster",
-        describe: "With --cluster: HOST:PORT of its head, `auto` for the one of this machine, or `local`",
+        describe:
+          "With --cluster: HOST:PORT of its head, `auto` for the one of this machine, `local`, or `slurm` for the nodes of this job",
         defaultDescription: "auto",
       })
       .option("deadline", {
@@ -39,7 +40,8 @@ export const doctorCommand: CommandModule<object, Arguments> = {
         describe: "With --cluster: seconds after which a node without an answer is named",
       })
       .example("$0 doctor", "Look at this machine; exit code 1 if something needs doing")
-      .example("$0 doctor --cluster --ray-address head:6379", "Look at all nodes of the cluster there"),
+      .example("$0 doctor --cluster --ray-address head:6379", "Look at all nodes of the cluster there")
+      .example("salloc -N4 $0 doctor --cluster --ray-address slurm", "Look at four nodes of a SLURM cluster"),
   handler: async ({ json, runs, cluster, "ray-address": rayAddress, deadline }) => {
     const { examine, examineCluster, needsDoing } = await import("../doctor/index.ts");
     const { findingsText, clusterFindingsText } = await import("../report/index.ts");
@@ -50,7 +52,14 @@ export const doctorCommand: CommandModule<object, Arguments> = {
       return;
     }
     if (!(deadline > 0)) throw new DistmisError("USAGE", `--deadline: expected more than 0 seconds, found ${deadline}`);
-    const { connect } = await import("../index.ts");
+    const { connect, startOnFirstNode } = await import("../index.ts");
+    if (rayAddress === "slurm") {
+      const elsewhere = await startOnFirstNode();
+      if (elsewhere !== null) {
+        process.exitCode = elsewhere;
+        return;
+      }
+    }
     const signals = listenForStop(() => process.stderr.write("stopping\n"));
     const joined = await connect({ rayAddress: rayAddress ?? "auto", signal: signals.stop });
     signals.stop.addEventListener("abort", () => void joined.close());
