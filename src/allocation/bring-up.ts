@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { deferred } from "../async/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import { createPrivateDir } from "../files/index.ts";
@@ -138,16 +139,18 @@ function startNodes(
     headLost: headLost.promise,
     async come(needed) {
       const { signal } = options;
-      const deadline = AbortSignal.timeout(deadlineSeconds * 1000);
-      const over = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
-      const ended = new Promise<void>((resolve) => over.addEventListener("abort", () => resolve(), { once: true }));
+      const settled = new AbortController();
+      const over = signal === undefined ? settled.signal : AbortSignal.any([signal, settled.signal]);
+      const ended = delay(deadlineSeconds * 1000, undefined, { signal: over }).catch(() => {});
       const first = await Promise.race([
         all.promise,
         ended,
         headLost.promise.then((reason) => {
           throw new DistmisError("CLUSTER_UNAVAILABLE", `the head of Ray did not start in job ${jobId}: ${reason}`);
         }),
-      ]).then(() => steps.filter(({ ready }) => ready).length);
+      ])
+        .then(() => steps.filter(({ ready }) => ready).length)
+        .finally(() => settled.abort());
       if (signal?.aborted) throw new DistmisError("INTERRUPTED", "the start of the cluster was interrupted");
       if (!steps[0]?.ready || first < needed) {
         throw new DistmisError(
