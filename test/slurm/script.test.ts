@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import { defineExperiment } from "../../src/config/index.ts";
 import { DistmisError } from "../../src/errors/index.ts";
 import { packageRoot, packageVersion } from "../../src/paths/index.ts";
-import { checkCapacity, type JobPlan, jobSettings, readProfile, scriptOf } from "../../src/slurm/index.ts";
+import { checkCapacity, type JobPlan, jobSettings, profileSchema, readProfile, scriptOf } from "../../src/slurm/index.ts";
 
 let folder = "";
 before(() => {
@@ -178,4 +178,9 @@ test("trials that the nodes can never hold are refused", () => {
   refused({ replicas: 3, gpusPerReplica: 3 }, /3 x 3 GPUs/);
   refused({ gpusPerReplica: 0.6, replicas: 9 }, /9 x 0\.6 GPUs/);
   refused({ cpusPerReplica: 21 }, /8 x 21 CPUs, and the job has 2 x 80/);
+});
+
+test("the manual has every field of a profile", () => {
+  const manual = fs.readFileSync(path.join(packageRoot(), "docs/cluster.md"), "utf8");
+  for (const field of Object.keys(profileSchema.shape)) assert.match(manual, new RegExp(`^\\| \`${field}\` +\\|`, "m"));
 });
