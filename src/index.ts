@@ -138,7 +138,7 @@ export {
   runLine,
   type TableOptions,
 } from "./report/index.ts";
-export { defaultRunDir, runsToCsv } from "./run-folder/index.ts";
+export { checkFolder, defaultRunDir, runsToCsv } from "./run-folder/index.ts";
 export { exportStudy } from "./search/index.ts";
 export { type ExperimentServer, type ServeOptions, serve } from "./server/index.ts";
 export {
@@ -156,6 +156,7 @@ export {
   readJobs,
   readProfile,
   recordJob,
+  refuseLiveJob,
   type SubmittedJob,
   scriptOf,
   submitJob,

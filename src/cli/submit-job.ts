@@ -1,6 +1,8 @@
 /** What `distmis submit` does. */
+import path from "node:path";
 import {
   checkCapacity,
+  checkFolder,
   checkInputs,
   DistmisError,
   type DryRun,
@@ -10,6 +12,7 @@ import {
   jobSettings,
   loadExperiment,
   readProfile,
+  refuseLiveJob,
   scriptOf,
   submitJob,
 } from "../index.ts";
@@ -73,24 +76,21 @@ export async function submit(args: SubmitArguments): Promise<void> {
   const runDir = args["run-dir"] ?? defaultRunDir(experiment.name, args.fresh === true);
   // What would else show after hours in the queue.
   await checkInputs(experiment);
-  const plan = await dryRun(experiment, {
-    runDir,
-    extend: args.extend === true,
-    retryFailed: args["retry-failed"] === true,
-  });
-  if (plan.toRun === 0)
+  if (!args.print) await refuseLiveJob(runDir);
+  const options = { extend: args.extend === true, retryFailed: args["retry-failed"] === true };
+  if ((await checkFolder(path.resolve(runDir), experiment, options)) === "finished")
     throw new DistmisError(
       "RUN_REFUSED",
-      `${plan.runDir}: this run has finished, a job would have nothing to do; go on with --extend or --retry-failed, or start anew with --fresh`,
+      `${runDir}: this run has finished, a job would have nothing to do; go on with --extend or --retry-failed, or start anew with --fresh`,
     );
-  checkCapacity(needOf(experiment, plan), settings);
+  checkCapacity(needOf(experiment, await dryRun(experiment, { runDir, ...options })), settings);
   const job = {
     experiment,
     experimentFile: file,
     runDir,
     settings,
-    runOptions: [...(args.extend === true ? ["--extend"] : []), ...(args["disk-check"] ? [] : ["--no-disk-check"])],
-    onceOptions: args["retry-failed"] === true ? ["--retry-failed"] : [],
+    runOptions: [...(options.extend ? ["--extend"] : []), ...(args["disk-check"] ? [] : ["--no-disk-check"])],
+    onceOptions: options.retryFailed ? ["--retry-failed"] : [],
   };
   if (args.print) return writeOut(scriptOf(job));
   const submitted = await submitJob(job);

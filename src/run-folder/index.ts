@@ -1,4 +1,5 @@
 /** What a run leaves on disk: its journal, the state that follows from it, its results; read and written here alone. */
+export { checkFolder } from "./check-folder.ts";
 export { type Collected, type CollectOptions, collectRun } from "./collect.ts";
 export { type Extension, type OpenOptions, planExtension } from "./extend.ts";
 export { type FollowOptions, followJournal, type JournalNews } from "./follow-journal.ts";

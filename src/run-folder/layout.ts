@@ -17,6 +17,11 @@ export const runFiles = {
   trialConfig: (runDir: string, trial: string): string => path.join(runDir, "trials", trial, "config.json"),
 };
 
+/** Whether an entry of a folder without a journal shows that it is none of a run: a lock and jobs may be there before one. */
+export function isForeign(entry: string): boolean {
+  return !entry.startsWith("run.lock") && entry !== path.basename(runFiles.slurm(""));
+}
+
 /** The checkpoints of a trial, relative to its folder; distmis's own trainer writes them. */
 export const checkpointFiles = {
   dir: "checkpoints",

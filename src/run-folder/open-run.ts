@@ -1,7 +1,6 @@
 /** Opening a run folder: lock, journal, and whether it belongs to this experiment. */
 import { access, readdir } from "node:fs/promises";
 import { hostname } from "node:os";
-import path from "node:path";
 import { stringify } from "yaml";
 import type { Experiment } from "../config/index.ts";
 import { DistmisError, hasErrno, messageOf, unwritable } from "../errors/index.ts";
@@ -10,7 +9,7 @@ import { takeLock } from "../lock/index.ts";
 import { makeFolder } from "../paths/index.ts";
 import { type Extension, type OpenOptions, planExtension } from "./extend.ts";
 import { type Journal, openJournal } from "./journal.ts";
-import { runFiles } from "./layout.ts";
+import { isForeign, runFiles } from "./layout.ts";
 import { readState } from "./read-run.ts";
 import { JOURNAL_VERSION, type JournalRecord, type RecordBody } from "./record.ts";
 import type { RunState } from "./state.ts";
@@ -98,9 +97,7 @@ async function begin(folder: RunFolder, experiment: Experiment): Promise<void> {
 async function prepareFolder(dir: string): Promise<void> {
   await makeFolder(dir);
   const entries = await usable(dir, () => readdir(dir));
-  // The batch script of the job that starts the run was there before it.
-  const jobs = path.basename(runFiles.slurm(dir));
-  const foreign = entries.filter((entry) => !entry.startsWith("run.lock") && entry !== jobs);
+  const foreign = entries.filter(isForeign);
   if (foreign.length > 0 && !(await exists(runFiles.journal(dir)))) {
     throw new DistmisError(
       "RUN_REFUSED",

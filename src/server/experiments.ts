@@ -3,12 +3,12 @@ import { existsSync } from "node:fs";
 import { type Deferred, deferred } from "../async/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import type { RunResults } from "../experiment/index.ts";
-import { emptyState, freshName, planExtension, readRun, runFiles } from "../run-folder/index.ts";
+import { checkFolder, emptyState, freshName, planExtension, readRun, runFiles } from "../run-folder/index.ts";
 import type { ClusterHolder } from "./cluster-holder.ts";
 import type { Standing } from "./feed.ts";
 import { pastResults } from "./past-run.ts";
 import type { ExperimentRecord, Failure, QueueFile } from "./queue-file.ts";
-import { checkFolder, readSubmission, runFolderOf } from "./submission.ts";
+import { readSubmission, runFolderOf } from "./submission.ts";
 import { beginWork, failureOf, type Outcome, type Work } from "./work.ts";
 
 export interface ExperimentsOptions {

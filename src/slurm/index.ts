@@ -7,4 +7,4 @@ export { type JobState, jobHasEnded, jobState } from "./job-state.ts";
 export { type Job, readJobs, recordJob } from "./jobs.ts";
 export { readJobLog } from "./read-job-log.ts";
 export { type GivenSettings, type JobSettings, jobSettings, profileSchema, readProfile } from "./settings.ts";
-export { type JobPlan, liveJob, type SubmittedJob, scriptOf, submitJob } from "./submit.ts";
+export { type JobPlan, liveJob, refuseLiveJob, type SubmittedJob, scriptOf, submitJob } from "./submit.ts";

@@ -64,22 +64,28 @@ export async function liveJob(runDir: string): Promise<{ job: Job; state: JobSta
   return null;
 }
 
+/** @throws DistmisError RUN_REFUSED if a job of this run waits or runs, SLURM_FAILED, SETUP_INCOMPLETE */
+export async function refuseLiveJob(runDir: string): Promise<void> {
+  const live = await liveJob(runDir);
+  if (live !== null)
+    throw new DistmisError(
+      "RUN_REFUSED",
+      `${path.resolve(runDir)}: job ${live.job.job} of this run is ${live.state.state}; wait for its end, end it with \`distmis cancel ${shellWord(runDir)}\`, or name another folder with --run-dir or --fresh`,
+    );
+}
+
 /**
  * Writes the script into the run's folder and hands it to sbatch.
  * @throws DistmisError RUN_REFUSED if a job of this run waits or runs, SLURM_FAILED with sbatch's words, SETUP_INCOMPLETE
  */
 export async function submitJob(plan: JobPlan): Promise<SubmittedJob> {
   const runDir = path.resolve(plan.runDir);
-  const live = await liveJob(runDir);
-  if (live !== null)
-    throw new DistmisError(
-      "RUN_REFUSED",
-      `${runDir}: job ${live.job.job} of this run is ${live.state.state}; wait for its end, end it with \`distmis cancel ${shellWord(plan.runDir)}\`, or name another folder with --run-dir or --fresh`,
-    );
+  await refuseLiveJob(plan.runDir);
   const text = scriptOf(plan);
   const script = jobFiles.script(runDir);
   await makeFolder(path.dirname(script));
-  const header = `# What the job runs: ${path.resolve(plan.experimentFile)} and the options of \`distmis submit\`, resolved.\n`;
+  const origin = path.resolve(plan.experimentFile).replaceAll(/\p{Cc}/gu, " ");
+  const header = `# What the job runs: ${origin} and the options of \`distmis submit\`, resolved.\n`;
   await replaceFile(jobFiles.experiment(runDir), `${header}${stringify(plan.experiment)}`);
   await replaceFile(script, text);
   const said = await slurm("sbatch", ["--parsable", script]);
