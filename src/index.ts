@@ -13,7 +13,7 @@
  * ```
  */
 export { type Certificate, type CertificateOptions, defaultTokenFile, makeCertificate } from "./access/index.ts";
-export { putBackInQueue, startOnFirstNode } from "./allocation/index.ts";
+export { isPreempted, putBackInQueue, startOnFirstNode } from "./allocation/index.ts";
 export {
   analyseRun,
   type Comparison,

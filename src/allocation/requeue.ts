@@ -1,15 +1,12 @@
 /** A search that is longer than a job may be: the job goes back into the queue, or is followed by another one. */
-import { setTimeout as delay } from "node:timers/promises";
 import { DistmisError, messageOf } from "../errors/index.ts";
-import { slurm } from "../slurm/index.ts";
+import { jobState, slurm } from "../slurm/index.ts";
 import { findAllocation } from "./allocation.ts";
-
-/** A requeued job is held for two minutes unless its start is set anew, which SLURM takes once it has taken the job back. */
-const [TRIES, PAUSE_MILLISECONDS] = [20, 250];
 
 /**
  * Puts the job of this process back into the queue; where that is not allowed, submits its script again as a job that begins when
- * this one has ended. SLURM ends this process soon after it is requeued, so all must be on the disk. Returns what was done, for a
+ * this one has ended. SLURM ends this process soon after it is requeued, so all must be on the disk; it starts the job again after
+ * two minutes at the earliest, when its credentials have expired. Returns what was done, for a
  * person, or null if the job was started `most` times again already.
  * @throws DistmisError SLURM_FAILED if neither is possible
  */
@@ -21,15 +18,6 @@ export async function putBackInQueue(most: number): Promise<string | null> {
     await slurm("scontrol", ["requeue", jobId]);
   } catch (error) {
     return `job ${await submitSuccessor(jobId, restarts, messageOf(error))} follows job ${jobId} (${count})`;
-  }
-  for (let attempt = 1; attempt <= TRIES; attempt++) {
-    try {
-      await slurm("scontrol", ["update", `JobId=${jobId}`, "StartTime=now"]);
-      break;
-    } catch {
-      // Not taken back yet. Without it the job only starts later.
-      await delay(PAUSE_MILLISECONDS);
-    }
   }
   return `job ${jobId} is back in the queue (${count})`;
 }
@@ -53,4 +41,11 @@ async function submitSuccessor(jobId: string, restarts: number, why: string): Pr
     ...(count > 0 ? process.argv.slice(3, 3 + count) : []),
   ]);
   return printed.trim().split(";")[0] ?? "";
+}
+
+/** Whether SLURM has promised the nodes of this job to another one, and has ended its steps. */
+export async function isPreempted(): Promise<boolean> {
+  const { jobId } = await findAllocation();
+  const { preempted } = await jobState({ job: jobId, cluster: null, script: null });
+  return preempted;
 }

@@ -1,7 +1,7 @@
 /** A search in a SLURM job: it outlives the Ray of the job, and the job's time limit. */
 import { readlink } from "node:fs/promises";
 import path from "node:path";
-import { DistmisError, putBackInQueue, recordJob } from "../index.ts";
+import { DistmisError, isPreempted, putBackInQueue, recordJob } from "../index.ts";
 import { say } from "./say.ts";
 import type { StopSignals } from "./signals.ts";
 
@@ -23,11 +23,13 @@ export interface JobSearch {
 }
 
 /**
- * Runs the search, again on a new Ray if the head is lost, and puts the job back into the queue if its time limit ends the search.
+ * Runs the search, again on a new Ray if the head is lost, and puts the job back into the queue if its time limit or a more urgent
+ * job ends the search.
  * @throws DistmisError as `run` does, SLURM_FAILED if the job can't be put back
  */
 export async function runInJob({ run, signals, maxRequeues }: JobSearch): Promise<void> {
   let ended = false;
+  let preempted = false;
   try {
     for (let restarts = 0; ; restarts++) {
       let connected = false;
@@ -36,12 +38,14 @@ export async function runInJob({ run, signals, maxRequeues }: JobSearch): Promis
         break;
       } catch (error) {
         const lost = error instanceof DistmisError && error.code === "CLUSTER_UNAVAILABLE" && connected;
-        if (!lost || restarts === RAY_RESTARTS || signals.stop.aborted) throw error;
+        if (!lost || signals.stop.aborted) throw error;
+        preempted = await isPreempted().catch(() => false);
+        if (preempted || restarts === RAY_RESTARTS) throw error;
         say(`${error.message}; Ray is started again on the nodes of the job`);
       }
     }
   } finally {
-    if (!ended && signals.timeIsUp() && maxRequeues > 0) {
+    if (!ended && (preempted || signals.timeIsUp()) && maxRequeues > 0) {
       const done = await putBackInQueue(maxRequeues);
       say(done ?? `the job is not put back into the queue: it was ${maxRequeues} times (--max-requeues)`);
     }

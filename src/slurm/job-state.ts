@@ -17,6 +17,8 @@ export interface JobState {
   exitCode: number | null;
   /** Seconds until its time limit; null unless it runs and has one. */
   secondsLeft: number | null;
+  /** Whether another job has been given its nodes: it is still running because of a grace time. */
+  preempted: boolean;
   /** ISO 8601: when it was started, or is expected to be; null if SLURM can't tell. */
   startAt: string | null;
 }
@@ -48,6 +50,7 @@ const FORGOTTEN: JobState = {
   nodeList: null,
   exitCode: null,
   secondsLeft: null,
+  preempted: false,
   startAt: null,
 };
 
@@ -55,7 +58,7 @@ const FORGOTTEN: JobState = {
  * Asks the controller, and where it has forgotten the job, the accounting if there is one.
  * @throws DistmisError SLURM_FAILED, SETUP_INCOMPLETE
  */
-export async function jobState({ job, cluster, script }: Job): Promise<JobState> {
+export async function jobState({ job, cluster, script }: Pick<Job, "job" | "cluster" | "script">): Promise<JobState> {
   const where = cluster === null ? [] : [`--clusters=${cluster}`];
   const text = await slurm("scontrol", [...where, "show", "job", job]).catch((error: unknown) => {
     if (error instanceof DistmisError && /Invalid job id/i.test(error.message)) return null;
@@ -104,6 +107,7 @@ function stateOf(fields: ReadonlyMap<string, string>): JobState {
     nodeList: word("NodeList"),
     exitCode: ENDED.has(state) ? exitCodeOf(word("ExitCode")) : null,
     secondsLeft: end === null ? null : Math.max(0, Math.round((end - Date.now()) / 1000)),
+    preempted: state === "RUNNING" && time("PreemptTime") !== null,
     startAt: start === null ? null : new Date(start).toISOString(),
   };
 }

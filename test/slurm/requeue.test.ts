@@ -39,6 +39,15 @@ describe("a search goes on", { skip, concurrency: true }, () => {
   const ended = (cluster: SlurmCluster, job: string, minutes: number): Promise<string> =>
     cluster.untilJob(job, ["COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL"], minutes * MINUTE);
 
+  /** Ends the two minutes for which SLURM holds a requeued job, which begin when the job has left its nodes. */
+  async function startNow(cluster: SlurmCluster, job: string): Promise<void> {
+    const held = async (): Promise<boolean> =>
+      /JobState=PENDING Reason=BeginTime/.test(await cluster.exec("scontrol", "show", "job", job)) &&
+      (await cluster.exec("squeue", "-h", "-j", job, "-o", "%t")).trim() === "PD";
+    await until("the job in the queue", held, MINUTE);
+    await cluster.exec("scontrol", "update", `JobId=${job}`, "StartTime=now");
+  }
+
   /** Asserts that every epoch of every trial is known, once, and every trial completed, once. */
   function isWhole(jobs: SearchJobs, name: string, trials: number, epochs: number): void {
     const records = jobs.journal(name);
@@ -77,7 +86,11 @@ describe("a search goes on", { skip, concurrency: true }, () => {
 
   test("behind a more urgent job", async () => {
     await withCluster({ nodes: 2, preempt: true, grace: 20 }, async (cluster, jobs) => {
-      const job = await jobs.submit(jobs.experiment("preempted", 600, 4), [...TWO_NODES, "--requeue", "--exclusive"]);
+      const job = await jobs.submit(
+        jobs.experiment("preempted", 600, 4),
+        [...TWO_NODES, "--requeue", "--exclusive"],
+        ["--max-requeues", "3"],
+      );
       await jobs.said(job, /epoch 3\//);
       const script = path.join(jobs.folder, "urgent.sbatch");
       fs.writeFileSync(script, "#!/bin/bash\nhostname\n");
@@ -85,8 +98,8 @@ describe("a search goes on", { skip, concurrency: true }, () => {
       const words = ["--parsable", "-p", "urgent", "-N2", "--exclusive", output, script];
       const urgent = (await cluster.exec("sbatch", ...words)).trim();
       assert.equal(await ended(cluster, urgent, 3), "COMPLETED");
-      assert.match(jobs.log(job), /stopping: running trials end after their step/);
-      await cluster.exec("scontrol", "update", `JobId=${job}`, "StartTime=now");
+      assert.match(jobs.log(job), new RegExp(`job ${job} is back in the queue \\(restart 1 of at most 3\\)`));
+      await startNow(cluster, job);
       assert.equal(await ended(cluster, job, 4), "COMPLETED", jobs.log(job));
       isWhole(jobs, "preempted", 4, 600);
     });
@@ -97,15 +110,7 @@ describe("a search goes on", { skip, concurrency: true }, () => {
       const job = await jobs.submit(jobs.experiment("lost", 900, 4), [...TWO_NODES, "--requeue", "--no-kill"]);
       await jobs.said(job, /epoch 3\//);
       await cluster.exec("scontrol", "requeue", job);
-      await until(
-        "the job in the queue",
-        () =>
-          cluster.exec("scontrol", "update", `JobId=${job}`, "StartTime=now").then(
-            () => true,
-            () => false,
-          ),
-        MINUTE,
-      );
+      await startNow(cluster, job);
       const starts = (): string[] => jobs.log(job).match(/trial \d+ started on node2/g) ?? [];
       const before = starts().length;
       await until("trials on node2 again", () => starts().length > before, 2 * MINUTE);

@@ -8,7 +8,14 @@ import { after, before, test } from "node:test";
 import { defineExperiment } from "../../src/config/index.ts";
 import { DistmisError } from "../../src/errors/index.ts";
 import { packageRoot, packageVersion } from "../../src/paths/index.ts";
-import { checkCapacity, type JobPlan, jobSettings, profileSchema, readProfile, scriptOf } from "../../src/slurm/index.ts";
+import {
+  checkCapacity,
+  type JobPlan,
+  jobSettings,
+  profileSchema,
+  readProfile,
+  scriptOf,
+} from "../../src/slurm/index.ts";
 
 let folder = "";
 before(() => {

@@ -66,9 +66,11 @@ export async function searchJobs(cluster: SlurmCluster, folder: string, nodes: n
         .map(quote)
         .join(" ");
       const script = path.join(folder, `${name}.sbatch`);
-      fs.writeFileSync(script, `#!/bin/bash\nexport DISTMIS_BATCH_SCRIPT=${quote(script)}\nexec ${command}\n`);
-      const output = ["--output", path.join(folder, "%j.log"), "--open-mode=append"];
-      return (await cluster.exec("sbatch", "--parsable", ...output, ...options, script)).trim();
+      // A job that follows has the options of the script alone.
+      const all = [`--output=${path.join(folder, "%j.log")}`, "--open-mode=append", ...options];
+      const lines = [...all.map((option) => `#SBATCH ${option}`), `export DISTMIS_BATCH_SCRIPT=${quote(script)}`];
+      fs.writeFileSync(script, `#!/bin/bash\n${lines.join("\n")}\nexec ${command}\n`);
+      return (await cluster.exec("sbatch", "--parsable", script)).trim();
     },
     async said(job, what, deadlineMs = 120_000) {
       const over = ["COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL"];
