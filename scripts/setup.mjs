@@ -5,6 +5,7 @@
 // bundle (`npm run bundle`) nothing comes from the network.
 //   node scripts/setup.mjs [--dev] [--cuda] [--only build]
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { compiledSources, generatedCode } from "./setup/build.mjs";
@@ -17,26 +18,38 @@ import { readStamp } from "./setup/stamps.mjs";
 
 export { python, root, venv } from "./setup/places.mjs";
 
-/** One set-up at a time; a lock whose owner is gone is taken over. Returns how to release it. */
-function acquireLock() {
+/**
+ * One set-up at a time, also from several hosts on a shared file system; a lock whose owner on this host is gone is taken over.
+ * `what` is to be done. Returns how to release it.
+ */
+function acquireLock(what) {
   const lock = path.join(root, ".setup-lock");
   const deadline = Date.now() + 20 * 60_000;
+  let told = false;
   for (;;) {
     try {
-      fs.writeFileSync(lock, String(process.pid), { flag: "wx" });
+      fs.writeFileSync(lock, `${process.pid} ${os.hostname()}`, { flag: "wx" });
       return () => fs.rmSync(lock, { force: true });
     } catch (error) {
       if (["EROFS", "EACCES", "EPERM"].includes(error.code)) {
         throw new SetupError(
-          `${root} is not up to date, or you may not read all of it, and you can't write to it: ask its owner to run \`bin/distmis setup\` there, and \`chmod -R a+rX\` if others are to use it`,
+          `${root}: ${what} not up to date, or not readable to you, and you can't write there: ask its owner to run \`bin/distmis setup\`, with a Python that others can run too, and \`chmod -R a+rX\``,
         );
       }
       if (error.code !== "EEXIST") throw error;
-      const owner = Number(readStamp(lock));
-      if (owner && !fs.existsSync(`/proc/${owner}`)) fs.rmSync(lock, { force: true });
-      else if (Date.now() > deadline)
-        throw new SetupError(`another set-up (process ${owner}) has held ${lock} for 20 minutes`);
-      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+      const [pid, host] = readStamp(lock).split(" ");
+      if (host === os.hostname() && !fs.existsSync(`/proc/${pid}`)) {
+        fs.rmSync(lock, { force: true });
+        continue;
+      }
+      const owner = `another set-up (process ${pid} on ${host})`;
+      if (Date.now() > deadline)
+        throw new SetupError(`${owner} has held ${lock} for 20 minutes: remove it if that process is gone`);
+      if (host !== undefined && !told) {
+        process.stderr.write(`distmis setup: waiting for ${owner}\n`);
+        told = true;
+      }
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
     }
   }
 }
@@ -44,19 +57,20 @@ function acquireLock() {
 /** Brings everything up to date. `dev` adds what the tests need, `cuda` asks for TensorFlow's CUDA wheel. */
 export function setup({ dev = false, cuda = false, only = "" } = {}) {
   checkMachine();
-  // Each says what it would do, or null: a title, its stamp file, the inputs that the stamp must equal, and how to make it.
+  // Each says what it would do, or null: a title, its stamp file, the inputs that the stamp must equal,
+  // whether what was made still works (where that can change), and how to make it.
   const steps =
     only === "build"
       ? [generatedCode, compiledSources]
       : [npmPackages, pythonPackages, pythonTestPackages, nativeBinding, generatedCode, compiledSources];
-  const fresh = (step) => readStamp(step.stamp) === step.inputs;
+  const fresh = (step) => readStamp(step.stamp) === step.inputs && (step.works?.() ?? true);
   let release;
   try {
     for (const describe of steps) {
       let step = describe({ dev, cuda });
       if (step === null || fresh(step)) continue;
       if (!release) {
-        release = acquireLock();
+        release = acquireLock(step.title);
         step = describe({ dev, cuda });
         if (fresh(step)) continue;
       }

@@ -57,6 +57,16 @@ function pipInstall(lock) {
   run(python, args, { env: { ...process.env, PIP_CONFIG_FILE: "/dev/null" } });
 }
 
+/** The environment leads to the Python that it was made with, which may be gone by now or lie in another person's home. */
+function runnable() {
+  try {
+    fs.accessSync(python, fs.constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export function pythonPackages(options) {
   const bundle = openBundle();
   // An installation keeps its flavour until it is asked for the other one.
@@ -71,6 +81,7 @@ export function pythonPackages(options) {
     title: `Python packages (TensorFlow for ${flavour === "cuda" ? "CUDA" : "CPU"}, Ray)`,
     stamp: path.join(venv, ".distmis-stamp"),
     inputs: hashFiles([lock]),
+    works: runnable,
     make: () => {
       if (answer("setpriv", ["--version"]) === null)
         throw new SetupError("setpriv is missing: sudo apt-get install util-linux");
