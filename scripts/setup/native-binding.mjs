@@ -38,10 +38,16 @@ function whyNotLoaded(binding) {
 function takeBundled(bundle, out) {
   bundle.verify();
   fs.mkdirSync(path.dirname(out), { recursive: true });
-  fs.copyFileSync(bundle.binding, out);
-  const why = whyNotLoaded(out);
-  if (why !== null) fs.rmSync(out);
-  return why;
+  // Beside its final place, as it finds TensorFlow from there.
+  const tried = path.join(path.dirname(out), `.tried-${process.pid}.node`);
+  try {
+    fs.copyFileSync(bundle.binding, tried);
+    const why = whyNotLoaded(tried);
+    if (why === null) fs.renameSync(tried, out);
+    return why;
+  } finally {
+    fs.rmSync(tried, { force: true });
+  }
 }
 
 function compile(tfjs, sources, link, out) {
