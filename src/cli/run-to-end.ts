@@ -17,6 +17,7 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
   const experiment = await loadExperiment(file, {
     ...(args.set === undefined ? {} : { set: args.set }),
     ...(args["dataset-dir"] === undefined ? {} : { datasetDir: args["dataset-dir"] }),
+    ...stageOption(args),
     ...(flatMode === undefined ? {} : { flatMode }),
   });
   if (args.server !== undefined) {
@@ -56,6 +57,16 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
     await cluster?.close();
     signals.release();
   }
+}
+
+function stageOption({ "stage-to-local": dir, "stage-limit": limit }: RunArguments): Pick<LoadOptions, "stage"> {
+  if (dir === undefined) return {};
+  return {
+    stage: {
+      ...(dir === "" ? {} : { dir }),
+      ...(limit === undefined ? {} : { limit_gigabytes: limit }),
+    },
+  };
 }
 
 function defaultRunDir(name: string, fresh: boolean): string {
