@@ -7,6 +7,8 @@ import { type SlurmArguments, withSlurmOptions } from "./slurm-options.ts";
 export interface ExperimentArguments {
   set: string[] | undefined;
   "dataset-dir": string | undefined;
+  "stage-to-local": string | undefined;
+  "stage-limit": number | undefined;
   "run-dir": string | undefined;
   fresh: boolean | undefined;
   extend: boolean | undefined;
@@ -35,6 +37,17 @@ export function withExperimentOptions<T>(yargs: Argv<T>): Argv<T & ExperimentArg
       type: "string",
       requiresArg: true,
       describe: "Folder that `distmis tfrecord` wrote; takes the place of data.dir",
+    })
+    .option("stage-to-local", {
+      type: "string",
+      describe:
+        "Copy the TFRecords to each node's local disk, once a node, and read them there: below this folder, or without one below $TMPDIR or /tmp",
+    })
+    .option("stage-limit", {
+      type: "number",
+      requiresArg: true,
+      implies: "stage-to-local",
+      describe: "With --stage-to-local: GB above which a data set is read where it lies. Default: 200",
     })
     .option("run-dir", {
       type: "string",

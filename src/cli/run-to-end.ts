@@ -29,6 +29,7 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
   const experiment = await loadExperiment(file, {
     ...(args.set === undefined ? {} : { set: args.set }),
     ...(args["dataset-dir"] === undefined ? {} : { datasetDir: args["dataset-dir"] }),
+    ...stageOption(args),
     ...(flatMode === undefined ? {} : { flatMode }),
   });
   if (args.server !== undefined) {
@@ -92,4 +93,14 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
   } finally {
     signals.release();
   }
+}
+
+function stageOption({ "stage-to-local": dir, "stage-limit": limit }: RunArguments): Pick<LoadOptions, "stage"> {
+  if (dir === undefined) return {};
+  return {
+    stage: {
+      ...(dir === "" ? {} : { dir }),
+      ...(limit === undefined ? {} : { limit_gigabytes: limit }),
+    },
+  };
 }

@@ -13,6 +13,8 @@ export interface LoadOptions {
   set?: readonly string[];
   /** Folder of the TFRecords; takes the place of `data.dir`. */
   datasetDir?: string;
+  /** Takes the place of `data.stage`. */
+  stage?: { dir?: string; limit_gigabytes?: number };
   /** Which of DistMIS's programs a flat file is for; default: what its keys say. */
   flatMode?: FlatMode;
 }
@@ -35,7 +37,11 @@ const root = schemaNode(experimentSchema);
  */
 export async function loadExperiment(file: string, options: LoadOptions = {}): Promise<Experiment> {
   const document = await readDocument(file);
-  const overrides = [...(options.set ?? []).map(parseOverride), ...datasetOverride(options.datasetDir)];
+  const overrides = [
+    ...(options.set ?? []).map(parseOverride),
+    ...datasetOverride(options.datasetDir),
+    ...stageOverride(options.stage),
+  ];
   const where = (fieldPath: FieldPath): string => {
     const override = overrides.findLast(({ keys }) => keys.every((key, index) => fieldPath[index] === key));
     if (override !== undefined) return override.label;
@@ -98,6 +104,7 @@ function validate(data: unknown, where: (path: FieldPath) => string, base: (fiel
 function withAbsolutePaths(experiment: Experiment, base: (field: string) => string): Experiment {
   const { data, trainer, search } = experiment;
   if (data !== undefined) data.dir = path.resolve(base("data.dir"), data.dir);
+  if (data?.stage?.dir !== undefined) data.stage.dir = path.resolve(base("data.stage.dir"), data.stage.dir);
   if (trainer.module !== undefined) trainer.module = path.resolve(base("trainer.module"), trainer.module);
   const { warm_start: warm, space } = search;
   warm.runs = warm.runs.map((run) => path.resolve(base("search.warm_start.runs"), run));
@@ -136,4 +143,8 @@ function parseOverride(text: string): Override {
 
 function datasetOverride(dir: string | undefined): Override[] {
   return dir === undefined ? [] : [{ keys: ["data", "dir"], label: `--dataset-dir ${dir}`, value: dir }];
+}
+
+function stageOverride(stage: LoadOptions["stage"]): Override[] {
+  return stage === undefined ? [] : [{ keys: ["data", "stage"], label: "--stage-to-local", value: stage }];
 }

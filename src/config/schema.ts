@@ -16,6 +16,23 @@ export const dataSchema = z.strictObject({
     .min(0)
     .default(4)
     .describe("Memory a trainer may keep decoded volumes in; those that do not fit are read anew each epoch."),
+  stage: z
+    .strictObject({
+      dir: z
+        .string()
+        .min(1)
+        .optional()
+        .describe("Folder on each node's local disk that the copy is made in; by default `$TMPDIR` there, or `/tmp`."),
+      limit_gigabytes: z
+        .number()
+        .gt(0)
+        .default(200)
+        .describe("A larger data set is not copied, but read where it lies; 1 GB is 10^9 bytes."),
+    })
+    .optional()
+    .describe(
+      "Copies the shards to each node's local disk, once a node, and reads them there; without this section, none are.",
+    ),
 });
 
 export const modelSchema = z.strictObject({

@@ -14,7 +14,9 @@ const experimentNode = schemaNode(experimentSchema);
 /** The JSON schema of a trial's configuration. */
 export const trialNode: SchemaNode = schemaNode(trialConfigSchema);
 /** All trials of a search share code and what a replica has: only what a trial itself reads may be searched, and its size. */
-const SEARCHABLE = leafPaths(trialNode).filter((path) => /^(data|model|train)\.|^resources\.replicas$/.test(path));
+const SEARCHABLE = leafPaths(trialNode).filter((path) =>
+  /^data\.(?!stage\b)|^(model|train)\.|^resources\.replicas$/.test(path),
+);
 const FREE_PREFIX = "trainer.parameters.";
 
 /** Configuration of the trial that has these parameters; fields that they lack are the experiment's. */

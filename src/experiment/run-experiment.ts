@@ -2,6 +2,7 @@
 import path from "node:path";
 import type { Cluster } from "../cluster/index.ts";
 import type { Experiment } from "../config/index.ts";
+import { readInfo } from "../data/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import {
   createResultsWriter,
@@ -13,6 +14,7 @@ import {
   rankedSummaries,
 } from "../run-folder/index.ts";
 import { createSearcher, earlierTrials, knownTrials, needsStudy } from "../search/index.ts";
+import { clearStaged, shardNames, stagingRefusal } from "../staging/index.ts";
 import { announce } from "./announce.ts";
 import { createBoard } from "./board.ts";
 import { checkInputs } from "./check-inputs.ts";
@@ -122,6 +124,8 @@ async function work(
   await checkInputs(experiment);
   const diskNeed = await checkDiskNeed(folder, experiment, options.diskCheck ?? true);
   if (diskNeed !== null) await emit(remark(diskNeed));
+  const unstaged = await unstagedData(experiment);
+  if (unstaged !== null) await emit(remark(unstaged));
   const never = new AbortController().signal;
   const stop = AbortSignal.any([options.signal ?? never, folder.lockLost]);
   const kill = AbortSignal.any([options.killSignal ?? never, folder.lockLost]);
@@ -167,6 +171,12 @@ async function work(
   }
 }
 
+/** Why no node will make a copy of the data that was asked for. */
+async function unstagedData({ data }: Experiment): Promise<string | null> {
+  if (data?.stage === undefined) return null;
+  return stagingRefusal(data.dir, shardNames(await readInfo(data.dir)), data.stage.limit_gigabytes * 1e9);
+}
+
 /** Adds to the word of a full disk how the run goes on. */
 function withWayOn(error: unknown): unknown {
   if (!(error instanceof DistmisError) || error.code !== "DISK_FULL") return error;
@@ -204,5 +214,10 @@ async function searchAll(
   } finally {
     source.close();
     await searcher.close();
+    const { data } = experiment;
+    // A cluster that has failed to connect has no copies.
+    const used = await cluster?.catch(() => undefined);
+    if (data?.stage !== undefined && used !== undefined && !options.killSignal.aborted)
+      await clearStaged(used, data.stage.dir);
   }
 }

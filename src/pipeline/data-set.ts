@@ -26,6 +26,8 @@ export interface DataSet {
 
 export interface DataSetOptions {
   dir: string;
+  /** Where its shards are read, if that is a copy elsewhere. */
+  copy?: string | undefined;
   /** Of that folder. */
   info: DatasetInfo;
   /** The trainer's memory between trials. */
@@ -46,8 +48,8 @@ interface Held extends Store {
 
 /** Opens a data set, or comes back to it: then its volumes may be in memory already, and its threads run. */
 export async function openDataSet(options: DataSetOptions): Promise<DataSet> {
-  const { dir, info, shared, threads } = options;
-  const fingerprint = await fingerprintOf(dir, info);
+  const { dir, copy = dir, info, shared, threads } = options;
+  const fingerprint = `${await fingerprintOf(dir, info)} ${copy}`;
   let held = shared.get(KEY) as Held | undefined;
   if (held?.fingerprint !== fingerprint || held.pool.failed()) {
     shared.delete(KEY);
@@ -68,7 +70,7 @@ export async function openDataSet(options: DataSetOptions): Promise<DataSet> {
   const store = held;
   return {
     async index(split) {
-      const index = indices.get(split) ?? (await indexSplit(dir, info, split));
+      const index = indices.get(split) ?? (await indexSplit(copy, info, split));
       indices.set(split, index);
       return index;
     },
@@ -78,7 +80,7 @@ export async function openDataSet(options: DataSetOptions): Promise<DataSet> {
 }
 
 /** Changes when info.json does, which is written last. */
-async function fingerprintOf(dir: string, info: DatasetInfo): Promise<string> {
+export async function fingerprintOf(dir: string, info: DatasetInfo): Promise<string> {
   const { mtimeMs, ino } = await fs.stat(path.join(dir, INFO_FILE));
   const content = createHash("sha256").update(JSON.stringify(info)).digest("hex");
   return `${path.resolve(dir)} ${ino} ${mtimeMs} ${content}`;

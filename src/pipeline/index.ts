@@ -4,7 +4,7 @@
  * epoch's training ...) and makes the next batches, also those of the next phase, while TensorFlow computes.
  */
 export type { Batch } from "./batch.ts";
-export { type DataSet, openDataSet } from "./data-set.ts";
+export { type DataSet, fingerprintOf, openDataSet } from "./data-set.ts";
 export type { Feed } from "./feed.ts";
 export { batchParts, inOrder, shuffled } from "./order.ts";
 export type { Phase } from "./phase.ts";

@@ -24,7 +24,7 @@ function unusable(path: string, error: unknown): DistmisError {
   });
 }
 
-function damaged({ path, offset }: Omit<RecordPlace, "length">, what: string): DistmisError {
+export function damaged({ path, offset }: Omit<RecordPlace, "length">, what: string): DistmisError {
   return new DistmisError(
     "DATA_INVALID",
     `${path}: record at byte ${offset}: ${what}; the file is damaged, write the data set again`,

@@ -203,6 +203,23 @@ test("volumes beyond the memory budget are read anew each epoch, and the trainin
   assert.deepEqual(found[2], found[0]);
 });
 
+test("read from a copy on the local disk, the training is the same to the last bit", async () => {
+  const local = path.join(dir, "local");
+  fs.mkdirSync(local);
+  const found = [];
+  for (const stage of [undefined, { dir: local }, { dir: local, limit_gigabytes: 1e-9 }]) {
+    const config = trialConfig({ epochs: 2 }, {}, { stage, cache_gigabytes: 0 });
+    const { trial, reports } = trialIn(`staged-${found.length}`, config);
+    await trainTask.run(trial);
+    found.push(metricsOf(reports));
+  }
+  assert.deepEqual(found[1], found[0]);
+  assert.deepEqual(found[2], found[0]);
+  const copied = fs.readdirSync(local, { recursive: true, encoding: "utf8" }).map((name) => path.basename(name));
+  const shards = fs.readdirSync(dataset()).filter((name) => name.endsWith(".tfrecord"));
+  assert.deepEqual(copied.filter((name) => name.endsWith(".tfrecord")).sort(), shards.sort());
+});
+
 test("the log says of each epoch how long it has waited for data", async (t) => {
   const log = t.mock.method(console, "log", () => {});
   await trainTask.run(trialIn("logged", trialConfig({ epochs: 2 })).trial);
