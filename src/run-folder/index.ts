@@ -1,7 +1,7 @@
 /** What a run leaves on disk: its journal, the state that follows from it, its results; read and written here alone. */
 export { type Collected, type CollectOptions, collectRun } from "./collect.ts";
 export { type Extension, type OpenOptions, planExtension } from "./extend.ts";
-export { checkpointFiles, logName, runFiles, trialId } from "./layout.ts";
+export { CONFIG_NAME, checkpointFiles, logName, runFiles, trialId } from "./layout.ts";
 export { openRun, type RunFolder } from "./open-run.ts";
 export { type RunReading, readRun } from "./read-run.ts";
 export type { JournalRecord, RecordBody } from "./record.ts";

@@ -9,10 +9,11 @@ export const runFiles = {
   resultsJsonl: (runDir: string): string => path.join(runDir, "results.jsonl"),
   /** The best trial's model, see src/model-folder. */
   model: (runDir: string): string => path.join(runDir, "model"),
+  trials: (runDir: string): string => path.join(runDir, "trials"),
+  /** Of what a trial leaves; made with the first file in it. */
   trial: (runDir: string, trial: string): string => path.join(runDir, "trials", trial),
   /** What the replica of this rank printed. */
   trialLog: (runDir: string, trial: string, rank = 0): string => path.join(runDir, "trials", trial, logName(rank)),
-  trialConfig: (runDir: string, trial: string): string => path.join(runDir, "trials", trial, "config.json"),
 };
 
 /** The checkpoints of a trial, relative to its folder; distmis's own trainer writes them. */
@@ -25,6 +26,9 @@ export const checkpointFiles = {
   /** Of one of the best few, with `train.keep_best` above 1. */
   epoch: (epoch: number): string => `checkpoints/epoch-${epoch}.safetensors`,
 };
+
+/** The name of a trial's configuration in its folder; rank 0's trainer writes it. */
+export const CONFIG_NAME = "config.json";
 
 /** The name of a replica's log in the trial's folder. */
 export function logName(rank: number): string {
