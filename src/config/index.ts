@@ -40,5 +40,5 @@ export {
   trialConfigSchema,
 } from "./schema.ts";
 export { type AxisConfig, type SearchConfig, searchSchema } from "./search-schema.ts";
-export { axesOf, fieldValue, pointIn, trialConfig } from "./space.ts";
+export { axesOf, fieldValue, pointIn, trialConfig, trialConfigJson } from "./space.ts";
 export { type AdaptiveSampler, isAdaptive, mostEpochs } from "./study-options.ts";

@@ -1,7 +1,7 @@
 /** The search space: which fields may be searched, their axes, and the configuration of one trial. */
 import { type Axis, allows, axisValues, isActive, type Parameters } from "./axis.ts";
 import { leafPaths, nearestPath, nodeAt, type SchemaNode, schemaNode } from "./describe.ts";
-import { isPlainObject, setValue, splitPath } from "./problems.ts";
+import { isPlainObject, splitPath } from "./problems.ts";
 import {
   type Experiment,
   experimentSchema,
@@ -24,12 +24,31 @@ export function trialConfig(experiment: Experiment, parameters: Parameters): Tri
   return trialConfigSchema.parse(applied(experiment, parameters));
 }
 
+/**
+ * The same as JSON, for a trainer, which validates it: the search space was checked, and a second validation of each trial is the
+ * most that its start costs here.
+ */
+export function trialConfigJson(experiment: Experiment, parameters: Parameters): string {
+  return JSON.stringify(applied(experiment, parameters));
+}
+
 /** The same before it is validated. */
 export function applied(experiment: Experiment, parameters: Parameters): Record<string, unknown> {
   const { search: _search, failure: _failure, ...rest } = experiment;
-  const config: Record<string, unknown> = structuredClone(rest);
-  for (const [path, value] of Object.entries(parameters)) setValue(config, fieldKeys(path), value);
+  let config: Record<string, unknown> = rest;
+  for (const [path, value] of Object.entries(parameters)) config = withValue(config, fieldKeys(path), value);
   return config;
+}
+
+/** A copy as far as it differs. */
+function withValue(
+  section: Record<string, unknown>,
+  [key, ...below]: readonly string[],
+  value: unknown,
+): Record<string, unknown> {
+  if (key === undefined) return section;
+  const next = Object.hasOwn(section, key) ? section[key] : undefined;
+  return { ...section, [key]: below.length === 0 ? value : withValue(isPlainObject(next) ? next : {}, below, value) };
 }
 
 /** The keys that the path of a searched field means. */

@@ -1,12 +1,12 @@
 /** One attempt at one trial on one gang: told to the journal, the trial's log and the events, and judged. */
-import { trialConfig } from "../config/index.ts";
+import { trialConfigJson } from "../config/index.ts";
 import type { Worker } from "../generated/distmis/v1/cluster.ts";
 import type { Report } from "../generated/distmis/v1/trainer.ts";
 import { runFiles, type TrialState } from "../run-folder/index.ts";
 import type { AttemptEnd, GangSession } from "./gang-session.ts";
 import { type AttemptContext, judgeEnded, judgeLost, say, type Verdict } from "./judge.ts";
 import { createStragglerWatch } from "./straggler.ts";
-import { openTrialLogs, prepareTrial } from "./trial-files.ts";
+import { openTrialLogs } from "./trial-logs.ts";
 
 /** Runs `trial` on the gang of `session` to the end of this attempt. */
 export async function runAttempt(
@@ -17,7 +17,6 @@ export async function runAttempt(
 ): Promise<Verdict> {
   const { folder, experiment, emit } = context;
   const { id, parameters } = trial;
-  const config = trialConfig(experiment, parameters);
   const attempt = trial.attempts + 1;
   const nodes = [...new Set(workers.map((worker) => worker.hostName))];
   const gpus = workers.flatMap((worker) => worker.gpuIds);
@@ -34,7 +33,7 @@ export async function runAttempt(
     ...("room" in placed ? { placed } : {}),
   });
   // An attempt that the journal does not know must not write checkpoints.
-  await Promise.all([folder.commit(), prepareTrial(folder.dir, id, config)]);
+  await folder.commit();
   await emit({ type: "trial_started", time: started.time, trial: id, attempt, parameters, replicas, nodes, gpus });
 
   const logs = openTrialLogs((rank) => runFiles.trialLog(folder.dir, id, rank));
@@ -46,8 +45,8 @@ export async function runAttempt(
       {
         trialId: id,
         attempt,
-        task: config.trainer.module ?? "train",
-        configJson: JSON.stringify(config),
+        task: experiment.trainer.module ?? "train",
+        configJson: trialConfigJson(experiment, parameters),
         reportedEpoch: trial.epoch,
         trialDir: runFiles.trial(folder.dir, id),
         // By what the task tells its best epoch.

@@ -9,7 +9,7 @@ import { logName } from "../run-folder/index.ts";
 import { oneLine, openGangSession, outcomeName } from "./gang-session.ts";
 import { planPlacement } from "./placement.ts";
 import { PATIENT } from "./silence.ts";
-import { openTrialLogs } from "./trial-files.ts";
+import { openTrialLogs } from "./trial-logs.ts";
 
 export interface TaskOptions {
   /** The trial's configuration, for example config.json of its folder. */

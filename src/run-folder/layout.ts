@@ -11,10 +11,11 @@ export const runFiles = {
   slurm: (runDir: string): string => path.join(runDir, "slurm"),
   /** The best trial's model, see src/model-folder. */
   model: (runDir: string): string => path.join(runDir, "model"),
+  trials: (runDir: string): string => path.join(runDir, "trials"),
+  /** Of what a trial leaves; made with the first file in it. */
   trial: (runDir: string, trial: string): string => path.join(runDir, "trials", trial),
   /** What the replica of this rank printed. */
   trialLog: (runDir: string, trial: string, rank = 0): string => path.join(runDir, "trials", trial, logName(rank)),
-  trialConfig: (runDir: string, trial: string): string => path.join(runDir, "trials", trial, "config.json"),
 };
 
 /** Whether an entry of a folder without a journal shows that it is none of a run: a lock and jobs may be there before one. */
@@ -32,6 +33,9 @@ export const checkpointFiles = {
   /** Of one of the best few, with `train.keep_best` above 1. */
   epoch: (epoch: number): string => `checkpoints/epoch-${epoch}.safetensors`,
 };
+
+/** The name of a trial's configuration in its folder; rank 0's trainer writes it. */
+export const CONFIG_NAME = "config.json";
 
 /** The name of a replica's log in the trial's folder. */
 export function logName(rank: number): string {

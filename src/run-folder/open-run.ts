@@ -90,6 +90,7 @@ async function begin(folder: RunFolder, experiment: Experiment): Promise<void> {
   if (folder.extension !== null) folder.record({ type: "run_extended", ...by, ...folder.extension });
   else folder.record({ type: folder.continued ? "run_continued" : "run_started", ...by });
   await folder.commit();
+  await makeFolder(runFiles.trials(folder.dir));
   const header = "# The experiment of this run as it was resolved: every default filled in, every path absolute.\n";
   await replaceFile(runFiles.experiment(folder.dir), header + stringify(experiment));
 }

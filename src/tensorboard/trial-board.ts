@@ -7,6 +7,7 @@ import { hostname } from "node:os";
 import path from "node:path";
 import type { Parameters } from "../config/index.ts";
 import { messageOf } from "../errors/index.ts";
+import { makeFolder } from "../paths/index.ts";
 import { scalarsRecord, sessionEndRecord, sessionStartRecord, startRecord, versionRecord } from "./records.ts";
 
 const FLUSH_MILLISECONDS = 1_000;
@@ -14,7 +15,7 @@ const FLUSH_MILLISECONDS = 1_000;
 const FLUSH_RECORDS = 200;
 
 export interface TrialBoardOptions {
-  /** The folder of a trial, which exists when the trial starts. */
+  /** The folder of a trial, which is made if need be. */
   dirOf(trial: string): string;
   /** The search's metric: the best value of a trial that has ended is told as best_METRIC. */
   metric: string;
@@ -54,6 +55,8 @@ interface Attempt {
   /** Whether it has reported. */
   begun: boolean;
   writing: Promise<void>;
+  /** Whether its folder has been. */
+  made: boolean;
   /** Half a record may stand at the end of its file: nothing may follow. */
   broken: boolean;
 }
@@ -72,6 +75,8 @@ export function createTrialBoard({ dirOf, metric, onProblem }: TrialBoardOptions
     const write = async (): Promise<void> => {
       if (attempt.broken) return;
       try {
+        if (!attempt.made) await makeFolder(path.dirname(attempt.file));
+        attempt.made = true;
         await appendFile(attempt.file, bytes);
       } catch (error) {
         attempt.broken = true;
@@ -104,7 +109,8 @@ export function createTrialBoard({ dirOf, metric, onProblem }: TrialBoardOptions
       // Readers take the files of a folder in the order of their names.
       const name = `events.out.tfevents.${String(Math.floor(now)).padStart(10, "0")}.${host}.${number}`;
       const file = path.join(dirOf(trial), name);
-      const attempt = { file, pending: [], last, begun: false, writing: Promise.resolve(), broken: false };
+      const nothing = { pending: [], begun: false, writing: Promise.resolve(), made: false, broken: false };
+      const attempt = { file, last, ...nothing };
       attempts.set(trial, attempt);
       add(attempt, versionRecord(now), sessionStartRecord(now, parameters));
     },

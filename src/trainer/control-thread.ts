@@ -80,7 +80,10 @@ function writeGathered(): void {
   if (gathered.length === 0) return;
   const bytes = gatheredBytes;
   lastWrite = performance.now();
-  output.write(Buffer.concat(gathered), () => post({ type: "sent", bytes }));
+  output.write(Buffer.concat(gathered), () => {
+    // A message for each write would be half of what the main thread hears.
+    if (state.sent(bytes)) post({ type: "sent" });
+  });
   gathered = [];
   gatheredBytes = 0;
 }

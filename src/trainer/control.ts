@@ -36,7 +36,9 @@ export function startControl(
   state.markAlive();
   setInterval(state.markAlive, ALIVE_MS);
 
-  let unsentBytes = 0;
+  /** Of all frames, modulo 2^32. */
+  let givenBytes = 0;
+  const unsentBytes = (): number => (givenBytes - state.sentBytes()) | 0;
   let waiting: { limit: number; resolve: () => void }[] = [];
 
   const workerData: ControlData = { shared, distmisVersion: packageVersion(), collectivePort };
@@ -49,19 +51,28 @@ export function startControl(
       onAssign(message.assignment, message.sequence);
       return;
     }
-    unsentBytes -= message.bytes;
-    for (const waiter of waiting) if (unsentBytes <= waiter.limit) waiter.resolve();
-    waiting = waiting.filter((waiter) => unsentBytes > waiter.limit);
+    lookAtSent();
   });
 
-  const unsentBelow = (limit: number): Promise<void> =>
-    unsentBytes <= limit ? Promise.resolve() : new Promise((resolve) => waiting.push({ limit, resolve }));
+  const lookAtSent = (): void => {
+    if (waiting.length > 0) state.askForSent();
+    const unsent = unsentBytes();
+    for (const waiter of waiting) if (unsent <= waiter.limit) waiter.resolve();
+    waiting = waiting.filter((waiter) => unsent > waiter.limit);
+  };
+
+  const unsentBelow = async (limit: number): Promise<void> => {
+    if (unsentBytes() <= limit) return;
+    const below = new Promise<void>((resolve) => waiting.push({ limit, resolve }));
+    lookAtSent();
+    await below;
+  };
 
   return {
     async send(message) {
       state.markAlive();
       const frame = encodeFromTrainer(message);
-      unsentBytes += frame.byteLength;
+      givenBytes = (givenBytes + frame.byteLength) | 0;
       const toControl: ToControl = {
         frame,
         endsTrial: message.$case === "ended",

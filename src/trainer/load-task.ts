@@ -12,6 +12,8 @@ const OWN_TASKS: Record<string, () => Promise<{ default: Task }>> = {
   evaluate: () => import("./tasks/evaluate.ts"),
 };
 
+const loaded = new Map<string, Task>();
+
 /**
  * The task of an assignment. A module is loaded once in the life of the process.
  * @param name "train" or "evaluate", or the absolute path of a module whose default export is a {@link Task} or a
@@ -19,6 +21,12 @@ const OWN_TASKS: Record<string, () => Promise<{ default: Task }>> = {
  * @throws DistmisError CONFIG_INVALID or FILE_UNUSABLE
  */
 export async function loadTask(name: string): Promise<Task> {
+  const task = loaded.get(name) ?? (await load(name));
+  loaded.set(name, task);
+  return task;
+}
+
+async function load(name: string): Promise<Task> {
   const own = Object.hasOwn(OWN_TASKS, name) ? OWN_TASKS[name] : undefined;
   if (own !== undefined) return (await own()).default;
   if (!path.isAbsolute(name)) {

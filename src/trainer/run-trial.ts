@@ -1,6 +1,4 @@
 /** One attempt at one trial: its configuration checked, its task run, its end said. */
-import fs from "node:fs";
-import os from "node:os";
 import { z } from "zod";
 import { type TrialConfig, trialConfigSchema } from "../config/index.ts";
 import { DistmisError, messageOf } from "../errors/index.ts";
@@ -8,6 +6,7 @@ import { type Assignment, type TrialEnded, TrialOutcome } from "../generated/dis
 import type { Control } from "./control.ts";
 import { loadTask } from "./load-task.ts";
 import type { Task, TrialContext } from "./task.ts";
+import { lazyFolder } from "./trial-folder.ts";
 
 // Metrics may be NaN or infinite, which z.number() refuses: whether that is a failure is for the task to say.
 const number = z.custom<number>((value) => typeof value === "number", "must be a number");
@@ -91,20 +90,18 @@ function leftovers(task: Task | undefined): string | null {
 
 function trialContext({ assignment, sequence, control, shared, threads }: TrialOptions): TrialContext {
   const { trialId, attempt, trialDir, rank, replicas, addresses, reportedEpoch } = assignment;
-  if (!fs.existsSync(trialDir)) {
-    throw new DistmisError(
-      "FILE_UNUSABLE",
-      `trial ${trialId}: its folder ${trialDir} does not exist on ${os.hostname()}: runs must lie on a file system that all nodes see`,
-    );
-  }
+  const config = parseConfig(assignment);
+  const folder = lazyFolder(trialDir, rank === 0 ? config : null, `trial ${trialId}`);
   let lastEpoch = 0;
   return {
     trialId,
     attempt,
-    config: parseConfig(assignment),
+    config,
     taskInput: parseJson(assignment.taskJson === "" ? "null" : assignment.taskJson, `trial ${trialId}: task_json`),
     reportedEpoch,
-    dir: trialDir,
+    get dir() {
+      return folder();
+    },
     rank,
     replicas,
     addresses,

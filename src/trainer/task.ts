@@ -46,7 +46,7 @@ export interface TrialContext {
    * later epoch than this one tells those in between again.
    */
   readonly reportedEpoch: number;
-  /** Folder of the trial, absolute; exists. */
+  /** Folder of the trial, absolute; made when it is first asked for, with config.json in it. */
   readonly dir: string;
   /** From 0. */
   readonly rank: number;

@@ -8,8 +8,8 @@ import type { Assignment } from "../generated/distmis/v1/trainer.ts";
 export type ToMain =
   /** Work; `sequence` counts the assignments from 1. */
   | { type: "assign"; sequence: number; assignment: Assignment }
-  /** So many bytes of the main thread's frames have gone into the pipe. */
-  | { type: "sent"; bytes: number };
+  /** More of the main thread's frames have gone into the pipe, as it asked to be told. */
+  | { type: "sent" };
 
 /** Main thread to control thread. */
 export interface ToControl {
@@ -34,18 +34,32 @@ export interface SharedState {
   /** The assignments up to this one are to stop. */
   requestStop(sequence: number): void;
   stopRequested(sequence: number): boolean;
+  /** So many more bytes of the main thread's frames have gone into the pipe; whether the main thread asked to be told. */
+  sent(bytes: number): boolean;
+  /** How many bytes have gone into the pipe so far, modulo 2^32. */
+  sentBytes(): number;
+  /** Asks once to be told when more is sent; what was sent before is in the next `sentBytes`. */
+  askForSent(): void;
 }
 
-export const SHARED_BYTES = 16;
+export const SHARED_BYTES = 24;
 
 export function sharedState(buffer: SharedArrayBuffer): SharedState {
   // Nanoseconds of the monotonic clock, which is the same in all threads of a process.
   const alive = new BigInt64Array(buffer, 0, 1);
   const stopUpTo = new Int32Array(buffer, 8, 1);
+  const sent = new Int32Array(buffer, 12, 1);
+  const asked = new Int32Array(buffer, 16, 1);
   return {
     markAlive: () => void Atomics.store(alive, 0, process.hrtime.bigint()),
     silentSeconds: () => Number(process.hrtime.bigint() - Atomics.load(alive, 0)) / 1e9,
     requestStop: (sequence) => void Atomics.store(stopUpTo, 0, sequence),
     stopRequested: (sequence) => Atomics.load(stopUpTo, 0) >= sequence,
+    sent(bytes) {
+      Atomics.add(sent, 0, bytes);
+      return Atomics.exchange(asked, 0, 0) === 1;
+    },
+    sentBytes: () => Atomics.load(sent, 0),
+    askForSent: () => void Atomics.store(asked, 0, 1),
   };
 }

@@ -86,7 +86,6 @@ describe("runExperiment", () => {
     assert.deepEqual(await loadExperiment(runFiles.experiment(runDir)), experiment);
     assert.equal(await readFile(runFiles.trialLog(runDir, "0001"), "utf8"), "trainer started\ntrial 0001 attempt 1\n");
     assert.equal(await readFile(runFiles.trialLog(runDir, "0002"), "utf8"), "trial 0002 attempt 1\n");
-    assert.equal(JSON.parse(await readFile(runFiles.trialConfig(runDir, "0002"), "utf8")).trainer.parameters.n, 1);
   });
 
   it("replaces a gang whose trainer is not clean", async () => {

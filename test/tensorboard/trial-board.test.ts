@@ -97,13 +97,14 @@ describe("the event files of a trial", { timeout: 240_000 }, () => {
   });
 
   it("are given up, and that is said once, where they can't be written", async () => {
-    for (const trial of ["missing-1", "missing-2"]) {
+    for (const trial of ["taken-1", "taken-2"]) {
+      fs.writeFileSync(path.join(folder, trial), "");
       board.started(at(0), trial, 1, {}, null);
       board.epoch(at(1), trial, 1, { dice: 0.5 });
       board.ended(at(2), trial, true, null, {});
     }
     await board.close();
     assert.equal(problems.length, 1);
-    assert.match(problems[0] ?? "", /missing-1\/events\.out\.tfevents\..*: can't be written: ENOENT/);
+    assert.match(problems[0] ?? "", /taken-1\/events\.out\.tfevents\..*: can't be written: .*taken-1 is a file/);
   });
 });

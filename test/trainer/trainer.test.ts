@@ -179,7 +179,12 @@ describe("a trainer", { timeout: 60_000 }, () => {
         "CONFIG_INVALID",
         /configuration is not JSON/,
       ],
-      ["folder", assignment(fixture("epochs.ts"), missing), "FILE_UNUSABLE", /missing does not exist on/],
+      [
+        "folder",
+        assignment(fixture("epochs.ts"), path.join(missing, "0001")),
+        "FILE_UNUSABLE",
+        /missing does not exist on/,
+      ],
       ["name", assignment("tran", dir), "CONFIG_INVALID", /"tran": expected train, evaluate or the absolute path/],
       ["module", assignment(path.join(missing, "a.ts"), dir), "FILE_UNUSABLE", /a\.ts does not exist on/],
       ["syntax", assignment(broken, dir), "CONFIG_INVALID", /broken\.mjs cannot be loaded/],
