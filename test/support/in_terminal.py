@@ -1,7 +1,7 @@
 """Runs a command in a terminal of its own: in_terminal.py COLUMNS ROWS COMMAND...
 
-What it writes comes on standard output; lines on standard input are `resize COLUMNS ROWS`, `signal NUMBER`, `hold` (takes nothing
-more) or `go`. Ends as the command does.
+What it writes comes on standard output; lines on standard input are `resize COLUMNS ROWS`, `signal NUMBER`, `hold`
+(takes nothing more) or `go`. Ends as the command does.
 """
 
 import fcntl
