@@ -5,6 +5,7 @@ import {
   defaultRunDir,
   type LoadOptions,
   loadExperiment,
+  type RunResults,
   runExperiment,
   startOnFirstNode,
 } from "../index.ts";
@@ -54,6 +55,7 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
   });
   const once = async ({ again, connected }: Attempt): Promise<boolean> => {
     let cluster: Cluster | undefined;
+    let results: RunResults;
     try {
       const run = runExperiment(
         async () => {
@@ -80,12 +82,13 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
           ...(inJob ? { stopGraceSeconds: JOB_GRACE_SECONDS } : {}),
         },
       );
-      const results = await show(run, args.json, experiment.train.debug);
-      finish(results, args.json);
-      return results.state === "finished";
+      results = await show(run, args.json, experiment.train.debug);
     } finally {
       await cluster?.close();
     }
+    // The GPUs are free before anything is printed, as a terminal may take its time.
+    finish(results, args.json);
+    return results.state === "finished";
   };
   try {
     if (inJob) await runInJob({ run: once, signals, maxRequeues: args["max-requeues"] ?? 0 });

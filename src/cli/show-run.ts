@@ -2,6 +2,7 @@
 import { bestTrialLine, createReporter, type Run, type RunEvent, type RunResults, resultsTable } from "../index.ts";
 import { sayBy } from "./say.ts";
 import { stoppedExitCode } from "./signals.ts";
+import { terminalStream } from "./terminal-stream.ts";
 import { writeOut } from "./write-out.ts";
 
 /** Prints the results, unless events are printed instead, and sets the exit code. @param command continues a run that was stopped */
@@ -24,13 +25,16 @@ export async function show(
     }
     return run.results;
   }
-  const reporter = createReporter(process.stderr, { trialOutput });
+  const terminal = process.stderr.isTTY ? terminalStream() : null;
+  const reporter = createReporter(terminal ?? process.stderr, { trialOutput });
   sayBy(reporter);
   try {
     for await (const event of run) reporter.event(event);
   } finally {
     sayBy(null);
     reporter.close();
+    // What is printed after it takes another way.
+    await terminal?.flush();
   }
   return run.results;
 }

@@ -18,6 +18,8 @@ export interface ReportStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
   readonly rows?: number;
+  /** It is behind, and takes no more than it must. */
+  readonly writableNeedDrain?: boolean;
 }
 
 export interface ReporterOptions {

@@ -131,7 +131,8 @@ export function createRunView(): RunView {
     return head.mode === "max" ? b.best.value - a.best.value : a.best.value - b.best.value;
   };
 
-  const working = (): ViewTrial[] => [...active.values()].filter(({ state }) => state === "running");
+  const working = (): ViewTrial[] =>
+    [...active.values()].filter(({ state }) => state === "running").toSorted((a, b) => byId(a.trial, b.trial));
 
   return {
     event(event) {
@@ -222,6 +223,10 @@ export function createRunView(): RunView {
       return Math.max(work / room.atOnce, ...rests);
     },
   };
+}
+
+function byId(a: string, b: string): number {
+  return a.length - b.length || (a < b ? -1 : 1);
 }
 
 function unknownTrial(trial: string): ViewTrial {

@@ -10,6 +10,9 @@ import type { ReportStream } from "./reporter.ts";
 const DEFAULT_COLUMNS = 80;
 const DEFAULT_ROWS = 24;
 
+/** What is said while the terminal takes nothing: the last lines are kept. */
+const MOST_HELD = 1_000;
+
 /** Terminals that know it show all of the piece at once; the others leave it out. */
 const PIECE = ["\x1b[?2026h", "\x1b[?2026l"] as const;
 /** A line that turns out wider than was reckoned must not wrap: the count of rows would be wrong. */
@@ -32,6 +35,8 @@ export function createScreen(stream: ReportStream): Screen {
   let shown: readonly string[] = [];
   /** The last ones. */
   let said: string[] = [];
+  /** Those that the terminal has yet to take. */
+  let held: string[] = [];
   let size = { columns: 0, rows: 0 };
   // A terminal that nobody has given a size says 0.
   const columns = (): number => stream.columns || DEFAULT_COLUMNS;
@@ -59,6 +64,16 @@ export function createScreen(stream: ReportStream): Screen {
     shown = lines;
   };
 
+  const release = (): void => {
+    if (held.length === 0) return;
+    const text = held.map((line) => `${line}\n`).join("");
+    said = [...said, ...held].slice(-rows());
+    held = [];
+    // As there may be no room for them any more, the lines wait for the next drawing.
+    if (isResized()) show([], anew([]));
+    else show(shown, `${erasing()}${text}${whole(shown)}`);
+  };
+
   return {
     get columns() {
       return columns();
@@ -67,19 +82,21 @@ export function createScreen(stream: ReportStream): Screen {
       return rows();
     },
     draw(lines) {
+      if (stream.writableNeedDrain === true) return;
+      release();
       if (isResized()) show(lines, anew(lines));
       else show(lines, shown.length === 0 ? whole(lines) : difference(shown, lines));
     },
     say(text) {
-      said = [...said, text].slice(-rows());
-      // As there may be no room for them any more, the lines wait for the next drawing.
-      if (isResized()) show([], anew([]));
-      else show(shown, `${erasing()}${text}\n${whole(shown)}`);
+      held.push(text);
+      if (held.length > MOST_HELD) held.shift();
+      if (stream.writableNeedDrain !== true) release();
     },
     leave() {
       shown = [];
     },
     erase() {
+      release();
       show([], isResized() ? anew([]) : erasing());
     },
   };

@@ -120,7 +120,7 @@ describe("distmis run", () => {
     const words = distmisCommand(await endless("hangup")).map((word) => `'${word}'`);
     const terminal = startCommand(["script", "-qec", `exec ${words.join(" ")}`, "/dev/null"], folder);
     await reaches(terminal, "hangup", 5);
-    assert.match(terminal.stdout(), /0\/1 trials ended, 1 running/);
+    assert.match(terminal.stdout(), /0 done, 1 running, 0 waiting of 1 trial/);
     terminal.child.kill("SIGKILL");
     await gone(terminal);
     await assertClosed("hangup");

@@ -144,7 +144,7 @@ describe("distmis watch in a terminal", () => {
       assert.match(all, new RegExp(`^run folder: ${dir}$`, "m"));
       assert.ok(await terminal.isWhole());
     } finally {
-      terminal.kill();
+      await terminal.kill();
       await run.close().catch(() => {});
     }
   });
@@ -162,12 +162,12 @@ describe("distmis watch in a terminal", () => {
       assert.equal(narrow.match(/^trial .* state$/gm)?.length, 1, narrow);
       epoch("0002", 7, 0.75);
       await run.commit();
-      assert.match(await shows(terminal, /7\/20/), /^0002 +7\/20 +0.7500 +\d+ s .*running$/m);
+      assert.match(await shows(terminal, /7\/20/), /^0002 +7\/20 +0.8500 +0.7500 .*running$/m);
       await terminal.resize({ columns: 100, rows: 24 });
       const wide = await shows(terminal, /^trial .* GPU {2}node/m);
       assert.equal(wide.match(/^trial .* state$/gm)?.length, 1, wide);
     } finally {
-      terminal.kill();
+      await terminal.kill();
       await run.close();
     }
   });
@@ -183,17 +183,12 @@ describe("distmis watch in a terminal", () => {
         await shows(terminal, /0003 .* failed/);
         terminal.signal(name);
         assert.equal(await terminal.exit, code, terminal.written());
-        assert.match(
-          (await terminal.screen()).at(-1) ?? "",
-          /^trial 0003 failed: out of memory$/,
-          "the view was taken away",
-        );
+        assert.ok(!(await terminal.all()).join("\n").includes("lesions  "), "the view was taken away");
         assert.ok(await terminal.isWhole());
       }
       const killed = watching(dir, { columns: 80, rows: 24 });
       await shows(killed, /0003 .* failed/);
-      killed.signal("SIGKILL");
-      await killed.exit;
+      await killed.kill();
       assert.ok(await killed.isWhole());
     } finally {
       await run.close();
@@ -213,7 +208,7 @@ describe("distmis watch in a terminal", () => {
       // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the terminal's
       assert.ok(!/\x1b\]0|\x1b\[2J|\x1b\[\?1049h|\u009b|\u202e/.test(terminal.written()));
     } finally {
-      terminal.kill();
+      await terminal.kill();
       await run.close();
     }
   });

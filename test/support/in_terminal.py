@@ -1,6 +1,7 @@
 """Runs a command in a terminal of its own: in_terminal.py COLUMNS ROWS COMMAND...
 
-What it writes comes on standard output; lines on standard input are `resize COLUMNS ROWS` or `signal NUMBER`. Ends as the command does.
+What it writes comes on standard output; lines on standard input are `resize COLUMNS ROWS`, `signal NUMBER`, `hold`
+(takes nothing more) or `go`. Ends as the command does.
 """
 
 import fcntl
@@ -48,6 +49,10 @@ def main() -> int:
                     resize(terminal, *map(int, numbers))
                 elif what == b"signal":
                     os.kill(pid, int(numbers[0]))
+                elif what == b"hold":
+                    listening.remove(terminal)
+                elif what == b"go" and terminal not in listening:
+                    listening.append(terminal)
 
 
 sys.exit(main())

@@ -20,7 +20,11 @@ export interface TerminalCommand {
   written(): string;
   resize(size: Size): Promise<void>;
   signal(name: NodeJS.Signals): void;
-  kill(): void;
+  /** The terminal takes nothing more, as after Ctrl-S or on a connection that hangs. */
+  hold(): void;
+  goOn(): void;
+  /** Kills the command, and resolves when it is gone. */
+  kill(): Promise<void>;
   /** Whether the cursor can be seen, lines wrap and the ordinary screen is shown. */
   isWhole(): Promise<boolean>;
   exit: Promise<number | null>;
@@ -44,6 +48,7 @@ export function startInTerminal(
     terminal.write(text);
   });
   child.stdin.on("error", () => {});
+  const exit = once(child, "close").then(([code]): number | null => code);
   // What was written is parsed in a turn of its own.
   const parsed = (): Promise<void> => new Promise((resolve) => terminal.write("", resolve));
   const lines = (from: number): string[] => {
@@ -68,7 +73,12 @@ export function startInTerminal(
       child.stdin.write(`resize ${size.columns} ${size.rows}\n`);
     },
     signal: (name) => void child.stdin.write(`signal ${constants.signals[name]}\n`),
-    kill: () => void child.kill("SIGKILL"),
+    hold: () => void child.stdin.write("hold\n"),
+    goOn: () => void child.stdin.write("go\n"),
+    async kill() {
+      child.stdin.write(`signal ${constants.signals.SIGKILL}\ngo\n`);
+      await exit;
+    },
     async isWhole() {
       await parsed();
       const { wraparoundMode } = terminal.modes;
@@ -76,6 +86,6 @@ export function startInTerminal(
       const hidden = /\x1b\[\?25l(?![\s\S]*\x1b\[\?25h)/.test(written);
       return wraparoundMode && !hidden && terminal.buffer.active.type === "normal";
     },
-    exit: once(child, "close").then(([code]) => code),
+    exit,
   };
 }
