@@ -39,6 +39,9 @@ class _Ending:
         self._wake: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    def asked(self) -> bool:
+        return self._asked.is_set()
+
     def ask(self) -> None:
         if not self._asked.is_set():
             self._asked.set()
@@ -64,6 +67,20 @@ def _watch_parent(ending: _Ending) -> None:
     threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
+def _watch_head(address: str, ending: _Ending, tell) -> None:
+    def watch() -> None:
+        loss = ray_head.wait_for_loss(address, ending.asked)
+        if loss and not ending.asked():
+            tell({"error": loss})
+            logging.error(loss)
+            # Calls of Ray would wait for the head; what was started ends with this process.
+            os._exit(1)
+
+    from distmis_shim import ray_head
+
+    threading.Thread(target=watch, name="head", daemon=True).start()
+
+
 async def _serve(arguments: argparse.Namespace, address: str, ending: _Ending, tell) -> None:
     import ray
 
@@ -72,6 +89,7 @@ async def _serve(arguments: argparse.Namespace, address: str, ending: _Ending, t
     # After ray.init, which sets a handler of its own.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.ask)
     server, service = await serve(arguments.listen, address)
+    _watch_head(address, ending, tell)
     tell({"ready": True, "ray_address": address, "ray_version": ray.__version__})
     await ending.wait()
     await service.close()

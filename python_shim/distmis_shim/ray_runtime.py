@@ -8,8 +8,12 @@ from pathlib import Path
 
 import ray
 from ray import cloudpickle
+from ray._private import services
 
 import distmis_shim
+from distmis_shim import ray_head
+from distmis_shim.ray_head import RayError
+from distmis_shim.words import one_line
 
 log = logging.getLogger(__name__)
 
@@ -19,10 +23,6 @@ _REACH_SECONDS = 5.0
 # sun_path holds 107 bytes and a zero.
 _SOCKET_PATH_BYTES = 107
 _LONGEST_SOCKET = "/session_2000-01-01_00-00-00_000000_4194304/sockets/plasma_store"
-
-
-class RayError(Exception):
-    """Ray could not be started or joined; the text is for a person."""
 
 
 def _by_value() -> None:
@@ -49,28 +49,35 @@ def start_local(temp_dir: str, gpus: float | None, cpus: float | None) -> str:
     return context.address_info["address"]
 
 
-def _reach(address: str) -> None:
-    """Ray itself tries for minutes."""
+def _found(address: str) -> str:
+    """HOST:PORT of an address; Ray itself would try for minutes whether anybody is there."""
+    if address == "auto":
+        try:
+            address = services.canonicalize_bootstrap_address_or_die("auto")
+        except (ConnectionError, ValueError) as error:
+            raise RayError(
+                "no Ray runs on this machine: start one with `ray start`, or give --ray-address HOST:PORT of its head"
+            ) from error
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
-        if address == "auto":
-            return
         raise RayError(f"--ray-address is {address!r}; expected host:port, auto or local")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS).close()
     except (OSError, OverflowError) as error:
-        raise RayError(f"no connection to the Ray at {address}: {error}; is it running there?") from error
+        raise RayError(
+            f"no connection to the Ray at {address}: {error}; is it running there, and does no firewall lie between?"
+        ) from error
+    return address
 
 
 def join(address: str) -> str:
     """Connects to a Ray made by `ray start`. Returns its address."""
-    _reach(address)
+    address = _found(address)
+    ray_head.check(address)
     try:
         context = ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        # Ray does not say so, but a secret that is missing or wrong looks like this.
-        hint = "is RAY_AUTH_MODE set here as on its nodes, with the same token?"
-        raise RayError(f"no connection to the Ray at {address}: {error}; {hint}") from error
+        raise RayError(one_line(f"the Ray at {address} can't be joined: {error}")) from error
     _by_value()
     return context.address_info["gcs_address"]
 

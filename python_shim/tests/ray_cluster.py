@@ -43,13 +43,16 @@ def _free_port() -> int:
 
 
 class RayCluster:
-    def __init__(self) -> None:
+    """`names`: of NODES, the head first. Without a token it is open to everybody."""
+
+    def __init__(self, names: tuple[str, ...] = tuple(NODES), with_token: bool = True) -> None:
+        self.names = names
         self.folder = Path(tempfile.mkdtemp(prefix="dmc"))
         self.mark = uuid.uuid4().hex
         secret = self.folder / "token"
         secret.touch(0o600)
         secret.write_text(secrets.token_hex(32))
-        self.token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(secret)}
+        self.token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(secret)} if with_token else {}
         self._processes: list[subprocess.Popen[bytes]] = []
         self._log = (self.folder / "log").open("wb")
 
@@ -66,7 +69,7 @@ class RayCluster:
         address = current.read_text().strip()
         self.address = address
         # One after the other: on a small machine several at once miss Ray's own deadlines.
-        for count, name in enumerate((name for name in NODES if name != "head"), start=2):
+        for count, name in enumerate(self.names[1:], start=2):
             self._start_node(name, f"--address={address}")
             await until(lambda count=count: self._says(b"Ray runtime started", count), 60, f"node {name}")
 
@@ -105,7 +108,7 @@ class RayCluster:
                 os.kill(pid, signal.SIGKILL)
 
     def processes(self) -> dict[int, str]:
-        return {pid: command for name in NODES for pid, command in marked(self.node_mark(name)).items()}
+        return {pid: command for name in self.names for pid, command in marked(self.node_mark(name)).items()}
 
     async def close(self) -> None:
         for process in self._processes:

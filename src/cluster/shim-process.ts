@@ -1,9 +1,11 @@
 /** The Python shim as a child process: its start, its one line, its end. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
 import { z } from "zod";
 import { DistmisError, messageOf } from "../errors/index.ts";
@@ -14,6 +16,8 @@ import type { ConnectOptions } from "./types.ts";
 const START_DEADLINE_SECONDS = 60;
 /** The shim ends gangs and its Ray in this time, or is killed. */
 const CLOSE_DEADLINE_MS = 15_000;
+/** Its output ends with it. */
+const LAST_LINE_MS = 1000;
 const LOG_TAIL_LINES = 8;
 /** Ray explains itself at length. */
 const LOG_LINE_CHARACTERS = 200;
@@ -77,10 +81,13 @@ export async function startShim(options: ShimOptions): Promise<ShimProcess> {
   if (pid === undefined || stdin === null || stdout === null) throw new Error("a spawned process has no pipes");
   stdin.on("error", () => {}); // It has ended; `exited` tells.
 
+  const lines = linesOf(stdout);
   let over = false;
   const exited = new Promise<string>((resolve) => {
     child.once("exit", async (code, signal) => {
       over = true;
+      const error = await Promise.race([lines.lastError, delay(LAST_LINE_MS, null, { ref: false })]);
+      if (error !== null) return resolve(error);
       const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
       resolve(`the shim (process ${pid}) ended ${how}${await logTail(logFile, options.logDir !== undefined)}`);
     });
@@ -110,7 +117,7 @@ export async function startShim(options: ShimOptions): Promise<ShimProcess> {
       if (stop.aborted) resolve("aborted");
       stop.addEventListener("abort", () => resolve("aborted"), { once: true });
     });
-    const line = await Promise.race([firstLine(stdout), aborted]);
+    const line = await Promise.race([lines.first, aborted]);
     if (line === "aborted") {
       // Ray's start cannot be interrupted in any other way; what it has started ends with it.
       killGroup();
@@ -158,14 +165,24 @@ async function openLog(file: string): Promise<fs.FileHandle> {
   }
 }
 
-/** The first line of a stream, null if it ends before; what follows is read and dropped. */
-function firstLine(stream: Readable): Promise<string | null> {
-  return new Promise((resolve) => {
-    const lines = createInterface({ input: stream });
-    lines.once("line", resolve);
-    lines.once("close", () => resolve(null));
-    lines.on("error", () => resolve(null));
+/** What the shim says: its start line (null if it ends before), and at its end an error, if it knows one. */
+function linesOf(stream: Readable): { first: Promise<string | null>; lastError: Promise<string | null> } {
+  const lines = createInterface({ input: stream });
+  lines.on("error", () => {});
+  let last: string | null = null;
+  let count = 0;
+  lines.on("line", (line) => {
+    count++;
+    if (count > 1) last = line;
   });
+  const closed = once(lines, "close");
+  return {
+    first: Promise.race([once(lines, "line").then(([line]) => String(line)), closed.then(() => null)]),
+    lastError: closed.then(() => {
+      const said = last === null ? null : parseStartLine(last);
+      return said !== null && "error" in said ? said.error : null;
+    }),
+  };
 }
 
 function parseStartLine(line: string): z.output<typeof startLine> {
