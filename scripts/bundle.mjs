@@ -84,8 +84,8 @@ async function addWheels(stage, bundle, flavour, version) {
 }
 
 function writeSums(target, bundle) {
-  // Not the configurations and documents: people change the former.
-  const files = filesBelow(target).filter((file) => !/^(configs|docs)\//.test(path.relative(target, file)));
+  // Not the configurations, cluster profiles and documents: people change the former two.
+  const files = filesBelow(target).filter((file) => !/^(configs|docs|slurm)\//.test(path.relative(target, file)));
   const lines = files.map((file) => `${fileSha256(file)}  ${path.relative(target, file)}\n`);
   fs.writeFileSync(path.join(bundle, "SHA256SUMS"), lines.join(""));
 }
