@@ -20,7 +20,9 @@ SECRET_BYTES = 32
 # In each direction and at each end; without it the kernel would hold megabytes for a side that does not read.
 SOCKET_BYTES = 64 * 1024
 _SECRET_SECONDS = 10.0
-
+# A node that is cut off has to end its trainer before its trial goes on elsewhere: the shim gives a silent worker up
+# after 4.5 s (replica.py), and both write into the trial's folder. Kernels answer, however busy their processes are.
+_CUT_OFF_SECONDS = 3
 
 # Strangers at once; the shim is let in as soon as one of them is late.
 _VISITORS = 8
@@ -89,6 +91,10 @@ class Link:
         connection: socket.socket = transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BYTES)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _CUT_OFF_SECONDS * 1000)
         transport.set_write_buffer_limits(high=pump.CHUNK_BYTES)
         self.output.attach(transport)
         return True

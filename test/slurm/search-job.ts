@@ -19,7 +19,7 @@ export interface SearchJobs {
   /** Waits until it has printed this. */
   said(job: string, what: RegExp, deadlineMs?: number): Promise<void>;
   /** Records of the run of an experiment. */
-  journal(name: string): { type: string; trial?: string; state?: string }[];
+  journal(name: string): { type: string; trial?: string; epoch?: number; state?: string }[];
   /** Processes of a job on all hosts: "pid command line". */
   left(job: string): string[];
   /** Waits until neither a process of a job nor a folder of any is left. Returns after how many seconds there was none. */
