@@ -18,11 +18,16 @@ export {
   analyseRun,
   type Comparison,
   compareRuns,
+  factsOf,
   type Importance,
   importanceOf,
   type Marginal,
   type MarginalValue,
+  type Replicates,
   type RunAnalysis,
+  type RunFacts,
+  replicatesOf,
+  type Spread,
 } from "./analysis/index.ts";
 export { type Cluster, type ConnectOptions, connect } from "./cluster/index.ts";
 export {
@@ -131,6 +136,8 @@ export {
   formatMetric,
   formatParameters,
   jobLine,
+  type PaperRun,
+  paperText,
   type Reporter,
   type ReporterOptions,
   type ReportStream,

@@ -50,6 +50,16 @@ export async function checkModelFolder(dir: string): Promise<string> {
 
 const provenanceSchema = z.looseObject({ trial: z.string().nullable(), epoch: z.int() });
 
+const versionsSchema = z.looseObject({ versions: z.record(z.string(), z.string().nullable()) });
+
+/** Of the programs that made the model in a folder, as far as they are known; null if there is none. */
+export async function modelVersions(dir: string): Promise<Record<string, string> | null> {
+  const bytes = await read(path.join(dir, modelFiles.provenance)).catch(() => null);
+  const known = bytes === null ? undefined : versionsSchema.safeParse(parse(bytes.toString("utf8"))).data;
+  if (known === undefined) return null;
+  return Object.fromEntries(Object.entries(known.versions).flatMap(([name, of]) => (of === null ? [] : [[name, of]])));
+}
+
 /** The trial and epoch whose model a folder holds; null for one that is not there, not whole, or does not know. */
 export async function modelSource(dir: string): Promise<{ trial: string | null; epoch: number } | null> {
   try {
