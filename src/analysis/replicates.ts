@@ -1,5 +1,5 @@
 /** Trials that are repetitions of each other: the same but for the seed, or the fold of the data set. */
-import { differences, type TrialConfig, trialConfig } from "../config/index.ts";
+import { appliedConfig, differences } from "../config/index.ts";
 import { type DatasetInfo, readInfoIfAny } from "../data/index.ts";
 import { type RunReading, rankedSummaries, type TrialSummary } from "../run-folder/index.ts";
 
@@ -26,7 +26,7 @@ export interface Replicates {
 
 /** Fields that decide nothing of what a trial comes to. */
 const WITHOUT_EFFECT: Readonly<Record<string, readonly string[]>> = {
-  data: ["dir", "cache_gigabytes", "stage"],
+  data: ["cache_gigabytes", "stage"],
   train: ["seed", "checkpoint_epochs", "keep_best", "debug", "tensorboard", "previews"],
 };
 
@@ -48,12 +48,13 @@ export async function replicatesOf(readings: readonly RunReading[]): Promise<Rep
   for (const { dir, experiment, state } of readings) {
     for (const summary of rankedSummaries(state, experiment, dir)) {
       if (summary.state !== "completed" || summary.best === null) continue;
-      const config = trialConfig(experiment, summary.parameters);
-      const info = config.data === undefined ? null : await infoOf(config.data.dir);
+      const { parameters } = summary;
+      const dataDir = String(parameters["data.dir"] ?? experiment.data?.dir ?? "");
+      const info = dataDir === "" ? null : await infoOf(dataDir);
       const member = {
-        config: comparable(config, info),
+        config: comparable(appliedConfig(experiment, parameters), info),
         summary,
-        seed: config.train.seed,
+        seed: Number(parameters["train.seed"] ?? experiment.train.seed),
         fold: info?.distmis?.options.fold ?? null,
       };
       const key = JSON.stringify(member.config);
@@ -71,22 +72,19 @@ export async function replicatesOf(readings: readonly RunReading[]): Promise<Rep
 }
 
 /** What decides what a trial comes to; folds of a data set count as one. */
-function comparable(config: TrialConfig, info: DatasetInfo | null): Record<string, unknown> {
-  const { data, model, train, trainer, resources } = config;
-  const without = (section: object | undefined, name: string): Record<string, unknown> =>
-    Object.fromEntries(Object.entries(section ?? {}).filter(([key]) => WITHOUT_EFFECT[name]?.includes(key) !== true));
+function comparable(config: Record<string, unknown>, info: DatasetInfo | null): Record<string, unknown> {
   const own = info?.distmis;
-  const dir =
+  const section = (name: string): Record<string, unknown> =>
+    Object.fromEntries(
+      Object.entries(config[name] ?? {}).filter(([key]) => WITHOUT_EFFECT[name]?.includes(key) !== true),
+    );
+  const folded =
     own === undefined || own.options.fold === null
-      ? data?.dir
-      : `${own.name} of ${own.source_dir} ${JSON.stringify({ ...own.options, fold: null })}`;
-  return {
-    data: { ...without(data, "data"), dir },
-    model,
-    train: without(train, "train"),
-    trainer,
-    resources: { replicas: resources.replicas },
-  };
+      ? {}
+      : { dir: `${own.name} of ${own.source_dir} ${JSON.stringify({ ...own.options, fold: null })}` };
+  const { replicas } = section("resources");
+  const [data, train] = [{ ...section("data"), ...folded }, section("train")];
+  return { data, model: config.model, train, trainer: config.trainer, resources: { replicas } };
 }
 
 function describe(members: readonly Member[], varied: readonly string[]): Replicates {

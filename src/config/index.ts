@@ -40,5 +40,12 @@ export {
   trialConfigSchema,
 } from "./schema.ts";
 export { type AxisConfig, type SearchConfig, searchSchema } from "./search-schema.ts";
-export { axesOf, fieldValue, pointIn, trialConfig, trialConfigJson } from "./space.ts";
+export {
+  applied as appliedConfig,
+  axesOf,
+  fieldValue,
+  pointIn,
+  trialConfig,
+  trialConfigJson,
+} from "./space.ts";
 export { type AdaptiveSampler, isAdaptive, mostEpochs } from "./study-options.ts";
