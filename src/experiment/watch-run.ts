@@ -92,7 +92,7 @@ async function* follow(
 
 /** Whether a job of SLURM is to work on it. */
 async function isSubmitted(runDir: string): Promise<boolean> {
-  return (await stat(path.join(runDir, "slurm")).catch(() => null))?.isDirectory() ?? false;
+  return (await stat(runFiles.slurm(runDir)).catch(() => null))?.isDirectory() ?? false;
 }
 
 function goneText({ host, pid, lastTime }: { host: string; pid: number; lastTime: string }): string {
