@@ -91,7 +91,7 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
     return results.state === "finished";
   };
   try {
-    if (inJob) await runInJob({ run: once, signals, maxRequeues: args["max-requeues"] ?? 0 });
+    if (inJob) await runInJob({ run: once, signals, runDir, maxRequeues: args["max-requeues"] ?? 0 });
     else await once({ again: false, connected: () => {} });
   } finally {
     signals.release();

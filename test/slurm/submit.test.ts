@@ -6,6 +6,7 @@ import path from "node:path";
 import { after, before, describe, it, test } from "node:test";
 import { distmisCommand, startCommand } from "../support/command.ts";
 import { repositoryRoot } from "../support/python.ts";
+import { until } from "../support/until.ts";
 import { type SlurmCluster, slurmMissing, startSlurmCluster } from "./slurm-cluster.ts";
 
 const skip = slurmMissing() ?? false;
@@ -82,6 +83,7 @@ describe("a run as a job", { skip }, () => {
   after(() => cluster?.stop());
 
   const distmis = (...args: string[]) => run(cluster.command(distmisCommand(args)) as [string, ...string[]]);
+  const read = (file: string): string => (fs.existsSync(file) ? fs.readFileSync(file, "utf8") : "");
   const status = async (runDir: string) => JSON.parse((await distmis("status", runDir, "--json")).stdout);
 
   it("waits, is cancelled, is submitted again, and ends", async () => {
@@ -158,6 +160,43 @@ describe("a run as a job", { skip }, () => {
     const { job } = JSON.parse(right.stdout);
     assert.equal((await status("runs/unlucky")).jobState.reason, "BeginTime");
     assert.match((await distmis("cancel", "runs/unlucky")).stdout, new RegExp(`^job ${job} is being ended`));
+  });
+
+  it("goes on when its time is over: as the same job, or as one that is known while it waits", async () => {
+    const begin = async (name: string, ...options: string[]): Promise<{ job: string; log: string }> => {
+      const nodes = ["--nodes", "2", "--gpus-per-node", "1", "--cpus-per-node", "2"];
+      const long = ["--set", "trainer.parameters.epochs=1500"];
+      const submitted = await distmis("submit", experimentFile(name), ...nodes, ...long, ...options, "--json");
+      const { job, log } = JSON.parse(submitted.stdout);
+      await until(`epochs of ${name}`, () => /epoch 2\//.test(read(log)), 180_000);
+      // As SLURM does before the limit.
+      await cluster.exec("scancel", "--batch", "--signal=USR1", job);
+      return { job, log };
+    };
+    const complete = async (job: string, log: string): Promise<void> => {
+      assert.equal(await cluster.untilJob(job, ["COMPLETED", "FAILED"], 240_000), "COMPLETED", read(log));
+    };
+    const same = async (): Promise<void> => {
+      const { job, log } = await begin("same");
+      await until("its requeue", () => read(log).includes(`job ${job} is back in the queue`), 60_000);
+      await complete(job, log);
+      assert.match(
+        (await distmis("status", "runs/same")).stdout,
+        /4 completed.*\n.*\njob \d+: COMPLETED .*, started again once$/m,
+      );
+    };
+    const another = async (): Promise<void> => {
+      const { job, log } = await begin("another", "--sbatch", "no-requeue");
+      const next = await until("its successor", () => /job (\d+) follows job/.exec(read(log))?.[1], 60_000);
+      await until("its record", async () => (await status("runs/another")).jobs === 2, 20_000);
+      const its = path.join(path.dirname(log), `${next}.log`);
+      const { job: last } = await status("runs/another");
+      assert.deepEqual([last.job, last.by, last.log], [next, "successor", its]);
+      await complete(next, its);
+      assert.notEqual(job, next);
+      assert.equal((await status("runs/another")).run.counts.completed, 4);
+    };
+    await Promise.all([same(), another()]);
   });
 
   it("is told of, too, when it was a script by hand", async () => {
