@@ -3,23 +3,32 @@ import { DistmisError, messageOf } from "../errors/index.ts";
 import { jobState, slurm } from "../slurm/index.ts";
 import { findAllocation } from "./allocation.ts";
 
+/** What became of the job. */
+export interface Requeued {
+  /** For a person. */
+  said: string;
+  /** The job that follows this one; null if it is the same. */
+  successor: string | null;
+}
+
 /**
  * Puts the job of this process back into the queue; where that is not allowed, submits its script again as a job that begins when
  * this one has ended. SLURM ends this process soon after it is requeued, so all must be on the disk; it starts the job again after
- * two minutes at the earliest, when its credentials have expired. Returns what was done, for a
- * person, or null if the job was started `most` times again already.
+ * two minutes at the earliest, when its credentials have expired. Returns what was done,
+ * or null if the job was started `most` times again already.
  * @throws DistmisError SLURM_FAILED if neither is possible
  */
-export async function putBackInQueue(most: number): Promise<string | null> {
+export async function putBackInQueue(most: number): Promise<Requeued | null> {
   const { jobId, restarts } = await findAllocation();
   if (restarts >= most) return null;
   const count = `restart ${restarts + 1} of at most ${most}`;
   try {
     await slurm("scontrol", ["requeue", jobId]);
   } catch (error) {
-    return `job ${await submitSuccessor(jobId, restarts, messageOf(error))} follows job ${jobId} (${count})`;
+    const successor = await submitSuccessor(jobId, restarts, messageOf(error));
+    return { said: `job ${successor} follows job ${jobId} (${count})`, successor };
   }
-  return `job ${jobId} is back in the queue (${count})`;
+  return { said: `job ${jobId} is back in the queue (${count})`, successor: null };
 }
 
 /** The script says where it lies and how many arguments it had: SLURM keeps a copy for as long as the job lives. */

@@ -19,6 +19,7 @@ export interface JobSearch {
   /** Runs or continues the search; resolves with whether it came to its end. */
   run(attempt: Attempt): Promise<boolean>;
   signals: StopSignals;
+  runDir: string;
   maxRequeues: number;
 }
 
@@ -27,7 +28,7 @@ export interface JobSearch {
  * job ends the search.
  * @throws DistmisError as `run` does, SLURM_FAILED if the job can't be put back
  */
-export async function runInJob({ run, signals, maxRequeues }: JobSearch): Promise<void> {
+export async function runInJob({ run, signals, runDir, maxRequeues }: JobSearch): Promise<void> {
   let ended = false;
   let preempted = false;
   try {
@@ -47,7 +48,8 @@ export async function runInJob({ run, signals, maxRequeues }: JobSearch): Promis
   } finally {
     if (!ended && (preempted || signals.timeIsUp()) && maxRequeues > 0) {
       const done = await putBackInQueue(maxRequeues);
-      say(done ?? `the job is not put back into the queue: it was ${maxRequeues} times (--max-requeues)`);
+      if (done !== null && done.successor !== null) await recordSuccessor(runDir, done.successor);
+      say(done?.said ?? `the job is not put back into the queue: it was ${maxRequeues} times (--max-requeues)`);
     }
   }
 }
@@ -55,8 +57,19 @@ export async function runInJob({ run, signals, maxRequeues }: JobSearch): Promis
 /** `distmis submit` has written down its job; those of scripts and shells of the user's own are written down here. */
 export async function recordThisJob(runDir: string): Promise<void> {
   const { SLURM_JOB_ID: job, DISTMIS_BATCH_SCRIPT: script } = process.env;
-  if (job === undefined) return;
+  if (job !== undefined) await recordJob(runDir, { job, by: "hand", script: script || null, log: await ownLog() });
+}
+
+/** It is known from now on, so that it can be told of, and cancelled, while it waits. */
+async function recordSuccessor(runDir: string, job: string): Promise<void> {
+  const { SLURM_JOB_ID: own = "", DISTMIS_BATCH_SCRIPT: script } = process.env;
+  const log = await ownLog();
+  // Its pattern is this job's.
+  const its = log === null ? null : path.join(path.dirname(log), path.basename(log).replace(own, job));
+  await recordJob(runDir, { job, by: "successor", script: script || null, log: its });
+}
+
+async function ownLog(): Promise<string | null> {
   const output = await readlink("/proc/self/fd/1").catch(() => "");
-  const log = path.isAbsolute(output) && !output.startsWith("/dev/") ? output : null;
-  await recordJob(runDir, { job, by: "hand", script: script || null, log });
+  return path.isAbsolute(output) && !output.startsWith("/dev/") ? output : null;
 }

@@ -11,6 +11,7 @@ import {
 } from "../index.ts";
 import { checkCount } from "./check-count.ts";
 import { printDryRun } from "./dry-run.ts";
+import { loadOptions } from "./load-options.ts";
 import { type Attempt, recordThisJob, runInJob } from "./run-in-job.ts";
 import type { RunArguments } from "./run-options.ts";
 import { say } from "./say.ts";
@@ -28,9 +29,7 @@ const JOB_GRACE_SECONDS = 30;
 export async function runToEnd(file: string, args: RunArguments, flatMode?: LoadOptions["flatMode"]): Promise<void> {
   for (const name of ["gpus", "cpus"] as const) checkCount(name, args[name]);
   const experiment = await loadExperiment(file, {
-    ...(args.set === undefined ? {} : { set: args.set }),
-    ...(args["dataset-dir"] === undefined ? {} : { datasetDir: args["dataset-dir"] }),
-    ...stageOption(args),
+    ...loadOptions(args),
     ...(flatMode === undefined ? {} : { flatMode }),
   });
   if (args.server !== undefined) {
@@ -91,19 +90,9 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
     return results.state === "finished";
   };
   try {
-    if (inJob) await runInJob({ run: once, signals, maxRequeues: args["max-requeues"] ?? 0 });
+    if (inJob) await runInJob({ run: once, signals, runDir, maxRequeues: args["max-requeues"] ?? 0 });
     else await once({ again: false, connected: () => {} });
   } finally {
     signals.release();
   }
-}
-
-function stageOption({ "stage-to-local": dir, "stage-limit": limit }: RunArguments): Pick<LoadOptions, "stage"> {
-  if (dir === undefined) return {};
-  return {
-    stage: {
-      ...(dir === "" ? {} : { dir }),
-      ...(limit === undefined ? {} : { limit_gigabytes: limit }),
-    },
-  };
 }

@@ -16,6 +16,7 @@ import {
   scriptOf,
   submitJob,
 } from "../index.ts";
+import { loadOptions } from "./load-options.ts";
 import type { ExperimentArguments } from "./run-options.ts";
 import { writeOut } from "./write-out.ts";
 
@@ -37,7 +38,6 @@ export interface SubmitArguments extends ExperimentArguments {
   "min-nodes": number | undefined;
   interface: string | undefined;
   "max-requeues": number | undefined;
-  "stage-to-local": string | undefined;
   print: boolean;
   json: boolean;
 }
@@ -69,10 +69,10 @@ function given(args: SubmitArguments): Record<string, unknown> {
 export async function submit(args: SubmitArguments): Promise<void> {
   const file = args.experiment ?? args.config ?? "";
   const settings = jobSettings(args.profile === undefined ? {} : await readProfile(args.profile), given(args));
-  const experiment = await loadExperiment(file, {
-    ...(args.set === undefined ? {} : { set: args.set }),
-    ...(args["dataset-dir"] === undefined ? {} : { datasetDir: args["dataset-dir"] }),
-  });
+  const { stageToLocal } = settings;
+  const stage = stageToLocal === true ? "" : stageToLocal || undefined;
+  // Into the experiment, which is kept: the script need not say it.
+  const experiment = await loadExperiment(file, loadOptions({ ...args, "stage-to-local": stage }));
   const runDir = args["run-dir"] ?? defaultRunDir(experiment.name, args.fresh === true);
   // What would else show after hours in the queue.
   await checkInputs(experiment);

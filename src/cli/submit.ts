@@ -60,10 +60,6 @@ export const submitCommand: CommandModule<object, SubmitArguments> = {
         requiresArg: true,
         describe: "How often the job queues again when its time is over, or it was preempted. Default: 10",
       })
-      .option("stage-to-local", {
-        type: "string",
-        describe: "Copy the data set to each node's own disk first, to the folder named here",
-      })
       .option("print", {
         type: "boolean",
         default: false,

@@ -19,8 +19,8 @@ const jobSchema = z.object({
   /** ISO 8601. */
   submittedAt: z.string(),
   user: z.string(),
-  /** `submit` by `distmis submit`, `hand` by a script of the user's own, or by a job of this run whose time was over. */
-  by: z.enum(["submit", "hand"]),
+  /** `submit` by `distmis submit`, `hand` by a script or shell of the user's own, `successor` by a job whose time was over. */
+  by: z.enum(["submit", "hand", "successor"]),
   /** The batch script, absolute; null if that is not known. Job numbers begin again some day: it tells ours from another's. */
   script: z.string().nullable(),
   /** What it prints, absolute; null if that is no file. */

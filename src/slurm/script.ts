@@ -81,7 +81,7 @@ function modules(names: readonly string[]): string[] {
   ];
 }
 
-function runOptions({ nodes, minNodes, interface: network, maxRequeues, stageToLocal }: JobSettings): string[] {
+function runOptions({ nodes, minNodes, interface: network, maxRequeues }: JobSettings): string[] {
   return [
     "--ray-address",
     "slurm",
@@ -89,9 +89,6 @@ function runOptions({ nodes, minNodes, interface: network, maxRequeues, stageToL
     ...(network === null ? [] : ["--interface", network]),
     "--max-requeues",
     String(maxRequeues),
-    ...(stageToLocal === false
-      ? []
-      : [stageToLocal === true ? "--stage-to-local" : `--stage-to-local=${stageToLocal}`]),
   ];
 }
 

@@ -84,6 +84,7 @@ export interface JobSettings {
   interface: string | null;
   maxRequeues: number;
   warnSeconds: number;
+  /** Whether the data set is copied to each node, or the folder there: `data.stage` of the experiment. */
   stageToLocal: boolean | string;
 }
 

@@ -77,6 +77,7 @@ describe("distmis", () => {
       "logs",
       "results",
       "gc",
+      "submit",
       "cluster",
       "serve",
       "status",

@@ -4,9 +4,10 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { after, before, describe, it, test } from "node:test";
-import { distmisCommand, startCommand } from "../support/command.ts";
+import { distmisCommand } from "../support/command.ts";
 import { repositoryRoot } from "../support/python.ts";
 import { type SlurmCluster, slurmMissing, startSlurmCluster } from "./slurm-cluster.ts";
+import { experimentFile, ranIn, type SlurmUser, slurmUser } from "./slurm-user.ts";
 
 const skip = slurmMissing() ?? false;
 
@@ -16,28 +17,10 @@ before(() => {
 });
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
-/** A search whose trials end by themselves, or not until they are asked to. */
-function experimentFile(name: string, more = ""): string {
-  const file = path.join(folder, `${name}.yaml`);
-  const module = path.join(repositoryRoot, "test/fixtures/tasks/bowl.mjs");
-  fs.writeFileSync(
-    file,
-    `name: ${path.parse(name).name}\ntrainer: { module: ${module}, parameters: { epochs: 4, dies: false } }\n` +
-      `search: { space: { trainer.parameters.x: { grid: [0.1, 0.2, 0.3, 0.4] } } }\n${more}`,
-  );
-  return file;
-}
-
 const NODES = ["--nodes", "2", "--gpus-per-node", "2", "--cpus-per-node", "4"];
 
-async function run(command: [string, ...string[]]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const started = startCommand(command, folder);
-  const { code } = await started.exit;
-  return { code, stdout: started.stdout(), stderr: started.stderr() };
-}
-
 test("submit refuses before anything waits in a queue, and --print touches nothing", async () => {
-  const file = experimentFile("bowl");
+  const file = experimentFile(folder, "bowl");
   const before = fs.readdirSync(folder);
   const refusals: [string[], RegExp][] = [
     [["submit", file], /^distmis: --gpus-per-node: expected the GPUs of each node/],
@@ -64,11 +47,14 @@ test("submit refuses before anything waits in a queue, and --print touches nothi
     [["logs", "runs/bowl", "--job"], /^distmis: runs\/bowl: no job was submitted for it/],
   ];
   for (const [args, said] of refusals) {
-    const { code, stderr } = await run(distmisCommand(args));
+    const { code, stderr } = await ranIn(folder, distmisCommand(args));
     assert.match(stderr, said);
     assert.equal(code, 2, stderr);
   }
-  const printed = await run(distmisCommand(["submit", file, "--profile", "generic", "--print", "--nodes", "3"]));
+  const printed = await ranIn(
+    folder,
+    distmisCommand(["submit", file, "--profile", "generic", "--print", "--nodes", "3"]),
+  );
   assert.match(printed.stdout, /^#!\/bin\/bash\n.*\n#SBATCH --nodes=3\n.*\nexec /s);
   assert.deepEqual([printed.code, printed.stderr], [0, ""]);
   assert.deepEqual(fs.readdirSync(folder), before);
@@ -76,18 +62,17 @@ test("submit refuses before anything waits in a queue, and --print touches nothi
 
 describe("a run as a job", { skip }, () => {
   let cluster: SlurmCluster;
+  let user: SlurmUser;
   before(async () => {
     cluster = await startSlurmCluster({ nodes: 2, gpus: 2 });
+    user = slurmUser(cluster, folder);
   });
   after(() => cluster?.stop());
-
-  const distmis = (...args: string[]) => run(cluster.command(distmisCommand(args)) as [string, ...string[]]);
-  const status = async (runDir: string) => JSON.parse((await distmis("status", runDir, "--json")).stdout);
 
   it("waits, is cancelled, is submitted again, and ends", async () => {
     // All that may stand in a name and mean something to a shell.
     const runDir = path.join(folder, "runs of $(touch x)", 'it\'s 100 % "mine"; #1');
-    const file = experimentFile("$(touch y) bowl");
+    const file = experimentFile(folder, "$(touch y) bowl");
     fs.writeFileSync(file, fs.readFileSync(file, "utf8").replace(/^name: .*$/m, "name: bowl"));
     const blocker = await cluster.exec(
       "sbatch",
@@ -99,7 +84,7 @@ describe("a run as a job", { skip }, () => {
       "sleep 600",
     );
 
-    const submitted = await distmis("submit", file, ...NODES, "--time", "10:00", "--run-dir", runDir);
+    const submitted = await user.distmis("submit", file, ...NODES, "--time", "10:00", "--run-dir", runDir);
     assert.equal(submitted.code, 0, submitted.stderr);
     const job = /^job (\d+)$/m.exec(submitted.stdout)?.[1] ?? "";
     assert.ok(submitted.stdout.includes(`run folder: ${runDir}\nlog: ${runDir}/slurm/${job}.log\n`));
@@ -107,41 +92,41 @@ describe("a run as a job", { skip }, () => {
       await cluster.exec("squeue", "-h", "-o", "%i %j %D %l %b"),
       new RegExp(`^${job} distmis-bowl 2 10:00 .*gpu:2`, "m"),
     );
-    const waits = await distmis("status", runDir);
+    const waits = await user.distmis("status", runDir);
     assert.match(
       waits.stdout,
       new RegExp(`the run has not begun\njob ${job}: PENDING, 2 nodes asked for, reason \\w+`),
     );
 
-    const again = await distmis("submit", file, ...NODES, "--run-dir", runDir);
+    const again = await user.distmis("submit", file, ...NODES, "--run-dir", runDir);
     assert.match(again.stderr, new RegExp(`job ${job} of this run is PENDING; wait for its end, end it with`));
     assert.equal(again.code, 2);
 
-    assert.match((await distmis("cancel", runDir)).stdout, new RegExp(`^job ${job} is being ended`));
+    assert.match((await user.distmis("cancel", runDir)).stdout, new RegExp(`^job ${job} is being ended`));
     await cluster.untilJob(job, ["CANCELLED"]);
-    assert.equal((await status(runDir)).jobState.state, "CANCELLED");
-    const none = await distmis("cancel", runDir);
+    assert.equal((await user.status(runDir)).jobState.state, "CANCELLED");
+    const none = await user.distmis("cancel", runDir);
     assert.match(none.stderr, new RegExp(`nothing to cancel: job ${job}, its last, has ended`));
     assert.match(
-      (await distmis("logs", runDir, "--job")).stderr,
+      (await user.distmis("logs", runDir, "--job")).stderr,
       new RegExp(`job ${job} has no log yet: it is CANCELLED`),
     );
 
-    const second = JSON.parse((await distmis("submit", file, ...NODES, "--run-dir", runDir, "--json")).stdout);
+    const second = JSON.parse((await user.distmis("submit", file, ...NODES, "--run-dir", runDir, "--json")).stdout);
     await cluster.exec("scancel", blocker.trim());
     // From before its start to its end.
-    const log = await distmis("logs", runDir, "--job", "--follow");
+    const log = await user.distmis("logs", runDir, "--job", "--follow");
     assert.match(log.stdout, /4 trials x 1 replica, 4 at once.*run finished after/s);
     assert.equal(await cluster.untilJob(second.job, ["COMPLETED", "FAILED"]), "COMPLETED");
     assert.equal(log.stdout, fs.readFileSync(second.log, "utf8"));
-    const { run: about, jobState, jobs } = await status(runDir);
+    const { run: about, jobState, jobs } = await user.status(runDir);
     assert.deepEqual(
       [about.state, about.counts.completed, about.best.parameters],
       ["finished", 4, { "trainer.parameters.x": 0.3 }],
     );
     assert.deepEqual([jobState.state, jobState.exitCode, jobState.nodes, jobs], ["COMPLETED", 0, 2, 2]);
 
-    const over = await distmis("submit", file, ...NODES, "--run-dir", runDir);
+    const over = await user.distmis("submit", file, ...NODES, "--run-dir", runDir);
     assert.match(over.stderr, /this run has finished, a job would have nothing to do; go on with --extend/);
     assert.deepEqual(
       fs.readdirSync(folder).filter((name) => name.length === 1),
@@ -150,18 +135,18 @@ describe("a run as a job", { skip }, () => {
   });
 
   it("says what sbatch says, and leaves the run to be submitted again", async () => {
-    const file = experimentFile("unlucky");
-    const wrong = await distmis("submit", file, ...NODES, "--partition", "none");
+    const file = experimentFile(folder, "unlucky");
+    const wrong = await user.distmis("submit", file, ...NODES, "--partition", "none");
     assert.match(wrong.stderr, /^distmis: sbatch: .*invalid partition specified: none/);
     assert.equal(wrong.code, 1);
-    const right = await distmis("submit", file, ...NODES, "--sbatch", "begin=now+1hour", "--json");
+    const right = await user.distmis("submit", file, ...NODES, "--sbatch", "begin=now+1hour", "--json");
     const { job } = JSON.parse(right.stdout);
-    assert.equal((await status("runs/unlucky")).jobState.reason, "BeginTime");
-    assert.match((await distmis("cancel", "runs/unlucky")).stdout, new RegExp(`^job ${job} is being ended`));
+    assert.equal((await user.status("runs/unlucky")).jobState.reason, "BeginTime");
+    assert.match((await user.distmis("cancel", "runs/unlucky")).stdout, new RegExp(`^job ${job} is being ended`));
   });
 
   it("is told of, too, when it was a script by hand", async () => {
-    const file = experimentFile("hand");
+    const file = experimentFile(folder, "hand");
     const script = path.join(repositoryRoot, "slurm/distmis.sbatch");
     const own = ["--nodes=2", "--gpus-per-node=2", "--time=10", `--output=${folder}/hand-%j.log`];
     const words = [script, file, "--run-dir", path.join(folder, "runs/hand")];
@@ -170,11 +155,11 @@ describe("a run as a job", { skip }, () => {
     ).trim();
     const ended = await cluster.untilJob(job, ["COMPLETED", "FAILED"], 120_000);
     assert.equal(ended, "COMPLETED", fs.readFileSync(`${folder}/hand-${job}.log`, "utf8"));
-    const { run: about, jobState, job: known } = await status("runs/hand");
+    const { run: about, jobState, job: known } = await user.status("runs/hand");
     assert.deepEqual(
       [about.counts.completed, jobState.state, known.by, known.script],
       [4, "COMPLETED", "hand", script],
     );
-    assert.match((await distmis("logs", "runs/hand", "--job")).stdout, /run finished after/);
+    assert.match((await user.distmis("logs", "runs/hand", "--job")).stdout, /run finished after/);
   });
 });
