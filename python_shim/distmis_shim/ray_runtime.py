@@ -55,8 +55,10 @@ def _found(address: str) -> str:
         try:
             address = services.canonicalize_bootstrap_address_or_die("auto")
         except (ConnectionError, ValueError) as error:
+            several = "multiple" in str(error)
             raise RayError(
-                "no Ray runs on this machine: start one with `ray start`, or give --ray-address HOST:PORT of its head"
+                f"{'several Rays run' if several else 'no Ray runs'} on this machine: "
+                f"give --ray-address HOST:PORT of {'the one that is meant' if several else 'its head, or start one'}"
             ) from error
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
