@@ -27,7 +27,9 @@ def check(request: pb.RunOnNodesRequest) -> None:
         raise InvalidRequest(f"deadline_seconds is {request.deadline_seconds:g}; expected more than 0")
 
 
-async def run_on_nodes(request: pb.RunOnNodesRequest, nodes: Sequence[NodeView]) -> AsyncIterator[pb.NodeResult]:
+async def run_on_nodes(
+    request: pb.RunOnNodesRequest, nodes: Sequence[NodeView]
+) -> AsyncIterator[pb.RunOnNodesResponse]:
     """A result for each node that is alive, in the order in which they come."""
     tasks = [asyncio.create_task(_run_on(node, request)) for node in nodes if node.alive]
     try:
@@ -38,8 +40,8 @@ async def run_on_nodes(request: pb.RunOnNodesRequest, nodes: Sequence[NodeView])
             task.cancel()
 
 
-async def _run_on(node: NodeView, request: pb.RunOnNodesRequest) -> pb.NodeResult:
-    result = pb.NodeResult(node_id=node.node_id, name=node.name, host_name=node.host_name, address=node.address)
+async def _run_on(node: NodeView, request: pb.RunOnNodesRequest) -> pb.RunOnNodesResponse:
+    result = pb.RunOnNodesResponse(node_id=node.node_id, name=node.name, host_name=node.host_name, address=node.address)
     # No CPU: it also runs on a node whose CPUs are all in use.
     actor = (
         ray.remote(OnNode)
@@ -81,7 +83,7 @@ async def _compare_clocks(actor: Any) -> tuple[float, float]:
     return best
 
 
-def _fill(result: pb.NodeResult, how: dict[str, Any]) -> None:
+def _fill(result: pb.RunOnNodesResponse, how: dict[str, Any]) -> None:
     if "error" in how:
         result.problem = one_line(how["error"])
         return

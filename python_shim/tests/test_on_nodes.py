@@ -13,7 +13,7 @@ def program(script: str, **environment: str) -> pb.TrainerProcess:
     return pb.TrainerProcess(command=["sh", "-c", script], environment=environment, working_directory="/")
 
 
-async def on_nodes(shim, script: str, deadline: float = 60) -> dict[str, pb.NodeResult]:
+async def on_nodes(shim, script: str, deadline: float = 60) -> dict[str, pb.RunOnNodesResponse]:
     call = shim.stub.RunOnNodes(pb.RunOnNodesRequest(program=program(script, A="b"), deadline_seconds=deadline))
     return {result.name: result async for result in call}
 

@@ -6,9 +6,9 @@ export {
   type GangEnded,
   type GangRequest,
   type Node,
-  type NodeResult,
   PlacementStrategy,
   type ReplicaResources,
+  type RunOnNodesResponse,
   type TrainerProcess,
   type Worker,
 } from "../generated/distmis/v1/cluster.ts";

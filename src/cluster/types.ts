@@ -5,7 +5,7 @@ import type {
   DescribeClusterResponse,
   GangEnded,
   GangRequest,
-  NodeResult,
+  RunOnNodesResponse,
   TrainerProcess,
   Worker,
 } from "../generated/distmis/v1/cluster.ts";
@@ -72,7 +72,7 @@ export interface Cluster {
    * Runs one program on every node that is alive, beside whatever runs there.
    * @returns a result for each of them; never later than some seconds after the deadline
    */
-  runOnNodes(program: TrainerProcess, deadlineSeconds: number): Promise<NodeResult[]>;
+  runOnNodes(program: TrainerProcess, deadlineSeconds: number): Promise<RunOnNodesResponse[]>;
   /** Opens a study. Throws as its requests do. */
   openStudy(open: OpenStudy): Promise<Study>;
   /** Resolves (with a reason) if the shim or Ray goes away before `close`. */

@@ -1,6 +1,6 @@
 /** Every node of a cluster, by a doctor that runs there. */
 import { z } from "zod";
-import type { Cluster, NodeResult } from "../cluster/index.ts";
+import type { Cluster, RunOnNodesResponse } from "../cluster/index.ts";
 import { messageOf } from "../errors/index.ts";
 import { entryCommand, moduleUrl } from "../paths/index.ts";
 import { type ClusterFindings, compareNodes, type NodeFindings, type SilentNode } from "./compare-nodes.ts";
@@ -32,10 +32,10 @@ export async function examineCluster(
 }
 
 /** With names that tell the nodes apart, sorted by them as a person would. */
-function named(results: readonly NodeResult[]): [string, NodeResult][] {
+function named(results: readonly RunOnNodesResponse[]): [string, RunOnNodesResponse][] {
   const sharing = (name: string) => results.filter((other) => other.name === name).length;
   return results
-    .map((result): [string, NodeResult] => {
+    .map((result): [string, RunOnNodesResponse] => {
       const { name, nodeId } = result;
       return [sharing(name) > 1 ? `${name} (${nodeId.slice(0, 8)})` : name, result];
     })
@@ -43,7 +43,7 @@ function named(results: readonly NodeResult[]): [string, NodeResult][] {
 }
 
 /** What its doctor found, or why there is no such thing. */
-function findingsOf({ problem, stdout, stderr, exitCode, signal }: NodeResult): Finding[] | string {
+function findingsOf({ problem, stdout, stderr, exitCode, signal }: RunOnNodesResponse): Finding[] | string {
   if (problem !== "") return `${problem}: is distmis set up there, at the same path as here?`;
   try {
     return z.array(findingSchema).parse(JSON.parse(stdout.toString()));
@@ -54,7 +54,7 @@ function findingsOf({ problem, stdout, stderr, exitCode, signal }: NodeResult): 
   }
 }
 
-function clock({ clockOffsetSeconds: offset, clockErrorSeconds: error }: NodeResult): Finding[] {
+function clock({ clockOffsetSeconds: offset, clockErrorSeconds: error }: RunOnNodesResponse): Finding[] {
   if (offset === undefined) return [];
   const late = Math.abs(offset) - error > CLOCK_SECONDS;
   const found = `${Math.abs(offset).toFixed(2)} s ${offset < 0 ? "behind" : "ahead of"} this machine's`;
