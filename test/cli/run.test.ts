@@ -32,7 +32,7 @@ describe("distmis", () => {
   it("says in one line what is wrong with the command line or the file, and exits with 2", async () => {
     const cases: [string[], RegExp][] = [
       [["rum"], /^distmis: Did you mean run\?$/m],
-      [["walk"], /^distmis: Unknown command or option: walk$/m],
+      [["frobnicate"], /^distmis: Unknown command or option: frobnicate$/m],
       [
         ["tfrecord", "--source-dir", "a", "--target-dir", "b", "--target-source", "c"],
         /^distmis: --target-dir: given 2 times/,

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import os from "node:os";
+import path from "node:path";
 import { test } from "node:test";
 import { processesWith } from "../../src/processes/index.ts";
 import { until } from "../support/until.ts";
@@ -68,9 +69,15 @@ test("jobs of the urgent partition requeue those of main", { skip }, async (t) =
   assert.equal(await cluster.jobState(job), "PENDING");
 });
 
-test("a start that fails says why and leaves nothing", { skip }, async () => {
-  const folders = (): string[] => fs.readdirSync(os.tmpdir()).filter((name) => name.startsWith("dms"));
-  const before = folders();
+test("a start that fails says why and leaves nothing", { skip }, async (t) => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "distmis-no-start-"));
+  const { TMPDIR } = process.env;
+  process.env.TMPDIR = folder;
+  t.after(() => {
+    if (TMPDIR === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = TMPDIR;
+    fs.rmdirSync(folder);
+  });
   await assert.rejects(startSlurmCluster({ extra: "Nonsense=1" }), /unrecognized key: Nonsense/);
-  assert.deepEqual(folders(), before);
+  assert.deepEqual(fs.readdirSync(folder), []);
 });
