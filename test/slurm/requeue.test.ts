@@ -128,7 +128,7 @@ describe("a search goes on", { skip, concurrency: true }, () => {
       await until("trials on node2 again", () => starts().length > before, 2 * MINUTE);
       await cluster.down(2);
       // Else they would go on to write into the folders of trials that run elsewhere by then.
-      const trainers = (): Promise<string> => cluster.node(2, "bash", "-c", "pgrep -f trainer/main || true");
+      const trainers = (): Promise<string> => cluster.node(2, "bash", "-c", "pgrep -f '[t]rainer/main' || true");
       await until("the end of the trainers of node2", async () => (await trainers()) === "", 15_000);
       await jobs.said(job, /node left \(node2\)/, 2 * MINUTE);
       assert.equal(await ended(cluster, job, 5), "COMPLETED", jobs.log(job));
