@@ -2,7 +2,7 @@
 import { createInterface } from "node:readline";
 import { messageOf } from "../errors/index.ts";
 import { runNode } from "./agent.ts";
-import { type AgentSaid, startSchema } from "./messages.ts";
+import { type AgentSaid, BEAT_MILLISECONDS, MISSED_BEATS, startSchema } from "./messages.ts";
 
 const end = new AbortController();
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => end.abort());
@@ -15,7 +15,16 @@ const say = (said: AgentSaid): void => {
 };
 const lines = createInterface({ input: process.stdin });
 lines.once("close", () => end.abort());
-lines.once("line", (line) => {
+let started = false;
+let missed = 0;
+setInterval(() => {
+  missed++;
+  if (missed === MISSED_BEATS) end.abort();
+}, BEAT_MILLISECONDS).unref();
+lines.on("line", (line) => {
+  missed = 0;
+  if (line === "" || started) return;
+  started = true;
   runNode(startSchema.parse(JSON.parse(line)), say, end.signal)
     .catch((error: unknown) => {
       say({ type: "lost", reason: messageOf(error) });
@@ -23,3 +32,5 @@ lines.once("line", (line) => {
     })
     .finally(() => process.stdin.destroy());
 });
+// Nothing was started yet.
+end.signal.addEventListener("abort", () => started || process.stdin.destroy());

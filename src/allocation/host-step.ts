@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { messageOf } from "../errors/index.ts";
 import { entryCommand, moduleUrl } from "../paths/index.ts";
 import type { Host } from "./allocation.ts";
-import { type StartNode, saidSchema } from "./messages.ts";
+import { BEAT_MILLISECONDS, type StartNode, saidSchema } from "./messages.ts";
 
 /** Agents end their nodes in less than a second; `srun` is asked, and killed, after these. */
 const [ASK_MILLISECONDS, KILL_MILLISECONDS] = [6_000, 8_000];
@@ -82,6 +82,7 @@ export function keepHost(host: Host, isHead: boolean, events: HostEvents): HostS
     tell = () => message !== null && child.stdin.write(`${JSON.stringify(message)}\n`);
     finish = () => child.stdin.end();
     tell();
+    const beat = setInterval(() => child.stdin.writable && child.stdin.write("\n"), BEAT_MILLISECONDS);
     if (closing.signal.aborted) finish();
     createInterface({ input: child.stdout }).on("line", (line) => {
       const said = saidSchema.safeParse(parse(line));
@@ -112,6 +113,7 @@ export function keepHost(host: Host, isHead: boolean, events: HostEvents): HostS
     } catch (error) {
       return `srun can't be run: ${messageOf(error)}`;
     } finally {
+      clearInterval(beat);
       timers.abort();
     }
   };

@@ -1,6 +1,14 @@
 /** What the one who starts a Ray and the agents on its nodes say to each other: lines of JSON on the standard streams of `srun`. */
 import { z } from "zod";
 
+/**
+ * An empty line every few seconds says that somebody is there: a node that is cut off gets no end of its input, and its agent ends
+ * without these.
+ */
+export const BEAT_MILLISECONDS = 5_000;
+/** Counted and not timed: of a job that is suspended, all processes are. */
+export const MISSED_BEATS = 6;
+
 /** To an agent, once. The end of its input ends its node. */
 export const startSchema = z.object({
   /** host:port of the head; null: this node is the head. */

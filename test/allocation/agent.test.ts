@@ -7,7 +7,7 @@ import os from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { after, test } from "node:test";
-import { type AgentSaid, type StartNode, saidSchema } from "../../src/allocation/messages.ts";
+import { type AgentSaid, BEAT_MILLISECONDS, type StartNode, saidSchema } from "../../src/allocation/messages.ts";
 import { connect } from "../../src/cluster/index.ts";
 import { defineExperiment, runExperiment } from "../../src/index.ts";
 import { entryCommand, moduleUrl } from "../../src/paths/index.ts";
@@ -32,12 +32,18 @@ interface Agent {
   ownFolder(): string | undefined;
 }
 
-function startAgent(start: Partial<StartNode>, environment: Record<string, string> = {}): Agent {
+const beats: NodeJS.Timeout[] = [];
+after(() => beats.forEach(clearInterval));
+
+function startAgent(start: Partial<StartNode>, environment: Record<string, string> = {}, silent = false): Agent {
   const [program = "", ...args] = entryCommand(moduleUrl("allocation/agent-main"));
   const env = { ...process.env, SLURMD_NODENAME: os.hostname(), ...environment };
   const child = spawn(program, args, { env, stdio: ["pipe", "pipe", "inherit"] });
   const said: AgentSaid[] = [];
+  child.stdin.on("error", () => {}); // It has ended.
   createInterface({ input: child.stdout }).on("line", (line) => said.push(saidSchema.parse(JSON.parse(line))));
+  // Somebody is there, unless a test says nothing more.
+  if (!silent) beats.push(setInterval(() => child.stdin.write("\n"), BEAT_MILLISECONDS));
   child.stdin.write(`${JSON.stringify({ address: null, token: TOKEN, cpus: 2, interface: null, ...start })}\n`);
   const ownFolder = (): string | undefined =>
     fs
@@ -121,6 +127,15 @@ test("starts its node again when it dies, and its node ends with it", async () =
   // What a killed one has left goes with the next one that ends.
   head.child.kill("SIGTERM");
   assert.deepEqual(await once(head.child, "exit"), [0, null]);
+  assert.equal(fs.existsSync(own), false);
+});
+
+test("ends its node when nobody is there any more, as on a host that is cut off", async () => {
+  const agent = startAgent({}, {}, true);
+  await ready(agent);
+  // Its input stays open, and silent: nobody sends the beats.
+  const own = agent.ownFolder() ?? "";
+  assert.deepEqual(await once(agent.child, "exit", { signal: AbortSignal.timeout(DEADLINE_MS) }), [0, null]);
   assert.equal(fs.existsSync(own), false);
 });
 
