@@ -44,6 +44,7 @@ export {
   trialConfig,
 } from "./config/index.ts";
 export { DistmisError, type ErrorCode, messageOf } from "./errors/index.ts";
+export { type Dashboard, type DashboardOptions, serveDashboard } from "./dashboard/index.ts";
 export {
   type Collected,
   type CollectOptions,

@@ -7,6 +7,7 @@ import { attachCommand } from "./attach.ts";
 import { cancelCommand } from "./cancel.ts";
 import { certificateCommand } from "./certificate.ts";
 import { clusterCommand } from "./cluster.ts";
+import { dashboardCommand } from "./dashboard.ts";
 import { dataParallelCommand } from "./data-parallel.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
@@ -67,6 +68,7 @@ try {
     .command(cancelCommand)
     .command(certificateCommand)
     .command(resultsCommand)
+    .command(dashboardCommand)
     .command(predictCommand)
     .command(evaluateCommand)
     .command(inspectCommand)

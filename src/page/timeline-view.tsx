@@ -1,0 +1,5 @@
+import type { ViewProperties } from "./app.tsx";
+
+export function TimelineView(_: ViewProperties) {
+  return <p>soon</p>;
+}

@@ -1,0 +1,5 @@
+import type { ViewProperties } from "./app.tsx";
+
+export function TrialView(_: ViewProperties) {
+  return <p>soon</p>;
+}
