@@ -62,6 +62,9 @@ export async function openBoard(dir: string, id: string): Promise<RunBoard> {
     const found = follower.state.trials.get(trial);
     return found === undefined ? [] : [trialView(found, experiment()?.search.mode ?? "max", working)];
   };
+  /** Where nobody works, nothing runs, though its end is not told. */
+  const attemptView = (attempt: AttemptView): AttemptView =>
+    attempt.outcome === "running" && !working ? { ...attempt, outcome: "interrupted", end: lastAt } : attempt;
   const view = (): RunView => {
     const known = experiment();
     const beside = { id, lastAt, metrics: curves.metrics(), startOf: (trial: string) => starts.get(trial) ?? null };
@@ -84,6 +87,8 @@ export async function openBoard(dir: string, id: string): Promise<RunBoard> {
       const works = follower.owner !== null;
       if (works !== working) {
         working = works;
+        for (const [at, { outcome }] of attempts.all.entries())
+          if (outcome === "running") attemptVersions[at] = version + 1;
         for (const { id: trial, state } of follower.state.trials.values())
           if (state === "running") trialVersions.set(trial, version + 1);
       }
@@ -94,10 +99,12 @@ export async function openBoard(dir: string, id: string): Promise<RunBoard> {
       run: view(),
       reset: since < resetAt,
       trials: [...trialVersions].flatMap(([trial, at]) => (at > since ? viewOf(trial) : [])),
-      attempts: attempts.all.flatMap((attempt, at) => ((attemptVersions[at] ?? 0) > since ? [{ at, attempt }] : [])),
+      attempts: attempts.all.flatMap((attempt, at) =>
+        (attemptVersions[at] ?? 0) > since ? [{ at, attempt: attemptView(attempt) }] : [],
+      ),
     }),
     trials: () => [...follower.state.trials.keys()].flatMap(viewOf),
-    attempts: () => attempts.all,
+    attempts: () => attempts.all.map(attemptView),
     curve: (trial) => curves.of(trial),
   };
 }

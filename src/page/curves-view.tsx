@@ -59,7 +59,7 @@ export function CurvesView({ data, place: { run } }: ViewProperties) {
     () => ({
       animation: false,
       aria: { enabled: true },
-      grid: { left: 60, right: 20, top: 20, bottom: 70 },
+      grid: { left: 60, right: 20, top: 30, bottom: 70 },
       tooltip: {
         trigger: "axis",
         valueFormatter: (value: unknown) => formatMetric(typeof value === "number" ? value : null),

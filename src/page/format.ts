@@ -17,8 +17,9 @@ export function duration(seconds: number | null): string {
   return `${Math.floor(whole / 86400)} d ${two((whole % 86400) / 3600)} h`;
 }
 
+/** `2026-11-20 08:00:00` by the reader's clock. */
 export function moment(time: number): string {
-  return time === 0 ? "–" : new Date(time).toLocaleString();
+  return time === 0 ? "–" : new Date(time).toLocaleString("sv-SE");
 }
 
 export function value(given: unknown): string {
