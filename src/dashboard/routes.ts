@@ -8,6 +8,7 @@ import type { CurveView, ImportanceView } from "../page-data/index.ts";
 import { runFiles } from "../run-folder/index.ts";
 import type { Boards } from "./boards.ts";
 import { readLog } from "./logs.ts";
+import { imageFile, predictionFile, previewsOf, truthFile } from "./previews.ts";
 import type { RunBoard } from "./run-board.ts";
 
 const runSchema = z.object({ run: z.string() });
@@ -16,6 +17,15 @@ const curvesSchema = z.object({ trials: z.string().default("") });
 const logSchema = z.object({
   rank: z.coerce.number().int().min(0).default(0),
   from: z.coerce.number().int().min(0).optional(),
+});
+
+const previewSchema = z.object({
+  index: z.coerce.number().int().min(0),
+  kind: z.enum(["image", "truth", "prediction"]),
+});
+const volumeSchema = z.object({
+  channel: z.coerce.number().int().min(0).default(0),
+  epoch: z.coerce.number().int().min(0).default(0),
 });
 
 /** More curves than that nobody tells apart. */
@@ -66,9 +76,24 @@ export function addRoutes(server: FastifyInstance, boards: Boards): void {
     return readLog(board.dir, knownTrial(board, params), rank, from ?? null);
   });
 
+  server.get("/api/runs/:run/trials/:trial/previews", ({ params }) => {
+    const board = boardOf(params);
+    return previewsOf(board, knownTrial(board, params));
+  });
+
+  server.get("/api/runs/:run/trials/:trial/previews/:index/:kind", ({ params, query }, reply) => {
+    const board = boardOf(params);
+    const { index, kind } = previewSchema.parse(params);
+    const { channel, epoch } = volumeSchema.parse(query);
+    const trial = knownTrial(board, params);
+    reply.type("application/gzip");
+    if (kind === "image") return imageFile(board, trial, index, channel);
+    return kind === "truth" ? truthFile(board, trial, index) : predictionFile(board, trial, index, epoch);
+  });
+
   server.setErrorHandler((error: unknown, _request, reply) => {
-    const asked = error instanceof z.ZodError ? 400 : statusOf(error);
-    const said = error instanceof DistmisError || asked < 500;
+    const asked = error instanceof z.ZodError ? 400 : error instanceof DistmisError ? 422 : statusOf(error);
+    const said = asked < 500;
     if (!said) console.error(error);
     const message = said && error instanceof Error ? error.message : "the server has failed; its terminal says how";
     return reply.code(asked).send({ message });

@@ -123,6 +123,8 @@ export interface LogView {
 export interface PreviewsView {
   /** Foreground classes by the values of the label. */
   classes: Record<string, string>;
+  /** Names of the image's channels. */
+  channels: string[];
   cases: PreviewCase[];
   epochs: PreviewEpoch[];
   /** Why there is no image or truth to show beside; null if there is. */
@@ -137,6 +139,8 @@ export interface PreviewCase {
 
 export interface PreviewEpoch {
   epoch: number;
+  /** Places of the cases that were kept. */
+  cases: number[];
   /** Dice of each validation case, by its place in the split. */
   dice: (number | null)[];
 }

@@ -53,10 +53,11 @@ export function liveSource(): Source {
     log: (run, trial, rank, from) =>
       json<LogView>(`${trialUrl(run, trial)}/log?rank=${rank}${from === null ? "" : `&from=${from}`}`),
     previews: (run, trial) => json<PreviewsView>(`${trialUrl(run, trial)}/previews`),
-    image: (run, trial, index) => volume(`${trialUrl(run, trial)}/previews/${index}/image`, "image"),
+    image: (run, trial, index, channel) =>
+      volume(`${trialUrl(run, trial)}/previews/${index}/image?channel=${channel}`, "image"),
     truth: (run, trial, index) => volume(`${trialUrl(run, trial)}/previews/${index}/truth`, "truth"),
     prediction: (run, trial, index, epoch) =>
-      volume(`${trialUrl(run, trial)}/previews/${index}/epochs/${epoch}`, "prediction"),
+      volume(`${trialUrl(run, trial)}/previews/${index}/prediction?epoch=${epoch}`, "prediction"),
   };
 }
 

@@ -24,7 +24,7 @@ export function reportSource(data: ReportData): Source {
     previews: async (_run, trial) => {
       if (previews === null || previews.trial !== trial) {
         const missing = "this report holds the segmentations of the best trial alone";
-        return { classes: {}, cases: [], epochs: [], missing };
+        return { classes: {}, channels: [], cases: [], epochs: [], missing };
       }
       return previews.view;
     },

@@ -44,7 +44,7 @@ export interface Source {
   log: ((run: string, trial: string, rank: number, from: number | null) => Promise<LogView>) | null;
   previews(run: string, trial: string): Promise<PreviewsView>;
   /** What a case is shown with. */
-  image(run: string, trial: string, index: number): Promise<Volume>;
+  image(run: string, trial: string, index: number, channel: number): Promise<Volume>;
   truth(run: string, trial: string, index: number): Promise<Volume>;
   prediction(run: string, trial: string, index: number, epoch: number): Promise<Volume>;
   /** Of which trial there are predictions; null if that may be any. */

@@ -51,6 +51,8 @@ export function evaluatedBy({ volumes, batchSize }: EvaluationSplit, rank: numbe
 export interface EvaluationOptions {
   /** Asked between two batches; when true on any replica, the result is null. */
   stop?: () => boolean;
+  /** Gets the classes that the network has chosen for a volume of the split: (X, Y, Z), Z running fastest. */
+  see?: { volume: (index: number) => boolean; chosen: (index: number, classes: Float32Array) => void };
   /** Sums over the replicas, where each evaluates its part; all get the same result. */
   sum?: (own: Float32Array) => Float32Array;
 }
@@ -62,7 +64,7 @@ export async function evaluate(
   model: { parameters: Tensor1D; statistics: Tensor1D },
   batches: AsyncIterable<VolumeBatch>,
   split: EvaluationSplit,
-  { stop = () => false, sum = (own) => own }: EvaluationOptions = {},
+  { stop = () => false, see, sum = (own) => own }: EvaluationOptions = {},
 ): Promise<Evaluation | null> {
   const { volumes, batchSize, classes } = split;
   const count = volumes * classes;
@@ -81,11 +83,17 @@ export async function evaluate(
     const result = step({ parameters, statistics, batch });
     const [first = 0] = part.indices;
     own.set(result.loss.dataSync<"float32">(), losses + Math.floor(first / batchSize));
-    const { common, predicted, true: truth } = result.overlap;
+    const { common, predicted, true: truth, chosen } = result.overlap;
     for (const [at, sums] of [common, predicted, truth].entries()) {
       own.set(sums.dataSync<"float32">(), at * count + first * classes);
     }
-    tf.dispose([batch.images, batch.truth, result.loss, common, predicted, truth]);
+    if (see !== undefined && part.indices.some(see.volume)) {
+      const voxels = chosen.dataSync<"float32">();
+      const size = voxels.length / part.indices.length;
+      for (const [at, index] of part.indices.entries())
+        if (see.volume(index)) see.chosen(index, voxels.slice(at * size, (at + 1) * size));
+    }
+    tf.dispose([batch.images, batch.truth, result.loss, common, predicted, truth, chosen]);
     part.release();
   }
   const all = sum(own);
