@@ -43,8 +43,14 @@ export {
   type TrialConfig,
   trialConfig,
 } from "./config/index.ts";
+export {
+  type Dashboard,
+  type DashboardOptions,
+  type PageReport,
+  serveDashboard,
+  writePageReport,
+} from "./dashboard/index.ts";
 export { DistmisError, type ErrorCode, messageOf } from "./errors/index.ts";
-export { type Dashboard, type DashboardOptions, serveDashboard } from "./dashboard/index.ts";
 export {
   type Collected,
   type CollectOptions,

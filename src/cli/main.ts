@@ -20,6 +20,7 @@ import { inspectCommand } from "./inspect.ts";
 import { logsCommand } from "./logs.ts";
 import { phantomCommand } from "./phantom.ts";
 import { predictCommand } from "./predict.ts";
+import { reportCommand } from "./report.ts";
 import { resultsCommand } from "./results.ts";
 import { runCommand } from "./run.ts";
 import { serveCommand } from "./serve.ts";
@@ -69,6 +70,7 @@ try {
     .command(certificateCommand)
     .command(resultsCommand)
     .command(dashboardCommand)
+    .command(reportCommand)
     .command(predictCommand)
     .command(evaluateCommand)
     .command(inspectCommand)
