@@ -3,7 +3,8 @@ import type { ComponentType } from "preact";
 import { useEffect } from "preact/hooks";
 import { CurvesView } from "./curves-view.tsx";
 import { ExperimentView } from "./experiment-view.tsx";
-import { linkTo, type Place, usePageState, usePlace, VIEWS, type View } from "./hooks.ts";
+import { moment } from "./format.ts";
+import { linkTo, type Place, usePageState, usePlace, useSource, VIEWS, type View } from "./hooks.ts";
 import { OverviewView } from "./overview-view.tsx";
 import { ParametersView } from "./parameters-view.tsx";
 import { SegmentationsView } from "./segmentations-view.tsx";
@@ -50,6 +51,7 @@ const CONNECTIONS: Record<Connection, string> = {
 
 export function App() {
   const { connection, runs, version } = usePageState();
+  const { made } = useSource();
   const asked = usePlace();
   const [first] = runs.keys();
   const place: Place = runs.has(asked.run)
@@ -71,6 +73,11 @@ export function App() {
         <h1>
           distmis <span class={`live ${connection}`}>{isDown ? "offline" : CONNECTIONS[connection]}</span>
         </h1>
+        {made !== null && (
+          <small>
+            {moment(made.at)}, distmis {made.version}
+          </small>
+        )}
         {runs.size > 1 && (
           <label>
             Run{" "}

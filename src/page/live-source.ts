@@ -42,6 +42,7 @@ export function liveSource(): Source {
   return {
     state,
     onlyPreviewed: null,
+    made: null,
     subscribe(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

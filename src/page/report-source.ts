@@ -16,6 +16,7 @@ export function reportSource(data: ReportData): Source {
   return {
     state: { version: 1, connection: "report", runs: new Map([[run.id, only]]) },
     onlyPreviewed: previews?.trial ?? null,
+    made: { at: data.madeAt, version: data.version },
     subscribe: () => () => {},
     curves: async (_run, wanted) => wanted.flatMap((trial) => curves.get(trial) ?? []),
     importance: async () => data.importance,
