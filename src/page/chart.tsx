@@ -29,6 +29,9 @@ export function Chart({ option, label, height, onReady }: ChartProperties) {
     return () => {
       disposed = true;
       observer.disconnect();
+      // What a progressive series has still to draw would be drawn on what is gone: an empty picture ends it.
+      made?.clear();
+      made?.getZr().refreshImmediately();
       made?.dispose();
     };
   }, []);

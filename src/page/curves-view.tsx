@@ -58,7 +58,6 @@ export function CurvesView({ data, place: { run } }: ViewProperties) {
   const option = useMemo(
     () => ({
       animation: false,
-      aria: { enabled: true },
       grid: { left: 60, right: 20, top: 30, bottom: 70 },
       tooltip: {
         trigger: "axis",

@@ -31,7 +31,6 @@ export function ParametersView({ data, place: { run } }: ViewProperties) {
     );
     return {
       animation: false,
-      aria: { enabled: true },
       parallel: {
         left: 60,
         right: 80,

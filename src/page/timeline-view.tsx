@@ -39,7 +39,6 @@ export function TimelineView({ data, place: { run } }: ViewProperties) {
   const option = useMemo(
     () => ({
       animation: false,
-      aria: { enabled: true },
       grid: { left: 150, right: 20, top: 10, bottom: 70 },
       tooltip: {
         ...tooltipStyle(colours),
@@ -63,7 +62,7 @@ export function TimelineView({ data, place: { run } }: ViewProperties) {
       series: {
         id: "attempts",
         type: "custom",
-        progressive: 2000,
+        progressive: 500,
         encode: { x: [1, 2], y: 0 },
         data: bars.map(({ attempt, at, row, lane }) => ({
           value: [at, attempt.start, attempt.end ?? end, row, lane.rows],

@@ -15,7 +15,7 @@ import { useSelection } from "./selection.ts";
 import { type Column, filterOf, type Order, sorted } from "./trial-filter.ts";
 
 const ROW_PIXELS = 30;
-const OVERSCAN = 12;
+const OVERSCAN = 6;
 
 export function columnsOf(view: RunView): Column[] {
   const names = shortNames(view.parameters);
@@ -61,10 +61,9 @@ export function TrialsView({ data, place: { run } }: ViewProperties) {
   const selection = useSelection(run);
   const known = `${view.parameters} ${view.metrics} ${view.metric}`;
   const columns = useMemo(() => columnsOf(view), [known]);
-  const rows = useMemo(() => {
-    const test = filterOf(filter, columns);
-    return sorted(ranked(data).filter(test), order, columns);
-  }, [data.view, filter, order, columns]);
+  const all = useMemo(() => ranked(data), [data.view]);
+  const passing = useMemo(() => all.filter(filterOf(filter, columns)), [all, filter, columns]);
+  const rows = useMemo(() => sorted(passing, order, columns), [passing, order, columns]);
 
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = useVirtualRows(scroller, rows.length);

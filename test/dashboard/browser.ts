@@ -43,3 +43,9 @@ export async function openPage(browser: Browser, options: { colorScheme?: "light
   });
   return { page, complaints };
 }
+
+/** Keeps a picture of the page for people to look at, in the folder DISTMIS_SHOTS, where one is named. */
+export async function shoot(page: Page, name: string): Promise<void> {
+  const folder = process.env.DISTMIS_SHOTS;
+  if (folder) await page.screenshot({ path: `${folder}/${name}.png` });
+}
