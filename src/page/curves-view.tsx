@@ -3,7 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import type { CurveView } from "../page-data/index.ts";
 import type { ViewProperties } from "./app.tsx";
 import { axisStyle, Chart, tooltipStyle } from "./chart.tsx";
-import { metric as formatMetric, parameters } from "./format.ts";
+import { count, metric as formatMetric, parameters } from "./format.ts";
 import { linkTo, ranked, useAnswer, useColours, usePageState, useSource } from "./hooks.ts";
 import { useSelection } from "./selection.ts";
 import { smoothed } from "./smooth.ts";
@@ -71,6 +71,7 @@ export function CurvesView({ data, place: { run } }: ViewProperties) {
         nameLocation: "middle",
         nameGap: 25,
         minInterval: 1,
+        axisPointer: { label: { precision: 0 } },
         min: 1,
         ...axisStyle(colours),
       },
@@ -145,7 +146,7 @@ export function CurvesView({ data, place: { run } }: ViewProperties) {
       </div>
       {answer.error !== null && <p class="trouble">{answer.error}</p>}
       <div class="with-legend">
-        <Chart option={option} height={480} label={`${metric} by epoch of ${lines.length} trials`} />
+        <Chart option={option} height={480} label={`${metric} by epoch of ${count(lines.length, "trial")}`} />
         <div class="legend">
           <p class="faint">
             {selection.trials.length === 0

@@ -47,8 +47,6 @@ export async function openViewer(canvas: HTMLCanvasElement): Promise<Viewer> {
     crosshairColor: [1, 1, 1, 0.5],
     crosshairWidthUnit: "percent",
     crosshairWidth: 0.4,
-    // The outlines of classes stand out from their fillings.
-    atlasOutline: 1,
     show3Dcrosshair: true,
     isColorbar: false,
     // Voxels of a segmentation have no values between.

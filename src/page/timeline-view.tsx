@@ -118,7 +118,7 @@ export function TimelineView({ data, place: { run } }: ViewProperties) {
         <Chart
           option={option}
           height={100 + LANE_PIXELS * lanes.reduce((sum, { rows }) => sum + Math.max(1, rows / 2), 0)}
-          label={`${attempts.length} attempts at trials on ${lanes.length} GPUs over time`}
+          label={`${count(attempts.length, "attempt")} at trials on ${count(lanes.length, "GPU")} over time`}
           onReady={onReady}
         />
       )}
