@@ -56,7 +56,7 @@ export async function openViewer(canvas: HTMLCanvasElement): Promise<Viewer> {
     logLevel: "error",
   });
   await niivue.attachToCanvas(canvas);
-  const opacities = { truth: 0.5, prediction: 0.5 };
+  const opacities = { truth: 0.6, prediction: 0.6 };
   const places: { truth: number | null; prediction: number | null } = { truth: null, prediction: null };
 
   const add = async (volume: Volume, colours: readonly Colour[] | null, opacity: number): Promise<number> => {

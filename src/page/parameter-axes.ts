@@ -15,10 +15,10 @@ const MOST_STEPS = 12;
 export function axisOf(path: string, trials: readonly TrialView[]): ParameterAxis {
   const values = trials.flatMap(({ parameters }) => parameters[path] ?? []);
   const numbers = values.filter((value) => typeof value === "number");
-  if (numbers.length < values.length || values.length === 0) return category(path, values);
+  if (numbers.length < values.length || values.length === 0) return category(path, values.map(String).sort());
   const distinct = [...new Set(numbers)].sort((a, b) => a - b);
-  // A few steps stand apart evenly, whatever their size.
-  if (distinct.length <= MOST_STEPS) return category(path, distinct);
+  // A few steps stand apart evenly, whatever their size; values that hardly occur twice are drawn from a range.
+  if (distinct.length <= MOST_STEPS && 2 * distinct.length <= numbers.length) return category(path, distinct);
   const [low = 0, high = 0] = [distinct[0], distinct.at(-1)];
   return { path, kind: low > 0 && high / low > LOG_RATIO ? "log" : "number", values: [] };
 }

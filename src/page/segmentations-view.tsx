@@ -53,7 +53,7 @@ function Cases({ run, trial, view }: { run: string; trial: string; view: Preview
   /** Null: the newest, also when there is a newer one. */
   const [at, setAt] = useState<number | null>(null);
   const [how, setHow] = useState<ShowAs>("planes");
-  const [opacity, setOpacity] = useState({ truth: 0.4, prediction: 0.5 });
+  const [opacity, setOpacity] = useState({ truth: 0.6, prediction: 0.6 });
   const epochs = view.epochs.filter(({ cases }) => cases.includes(index));
   const epoch = epochs[Math.min(at ?? epochs.length - 1, epochs.length - 1)];
   const grounded = view.missing === null;

@@ -54,14 +54,15 @@ describe("smoothing", () => {
 });
 
 describe("the axes of parameters", () => {
-  const of = (...values: (number | string)[]) =>
+  const of = (...values: (number | string | boolean)[]) =>
     axisOf(
       "p",
       values.map((value, index) => trial(String(index), 1, { p: value })),
     );
   it("are logarithmic where values spread over orders, and steps where there are few", () => {
-    assert.equal(of("a", "b").kind, "category");
-    assert.deepEqual(of(8, 16, 32, 8).values, ["8", "16", "32"]);
+    assert.deepEqual(of("b", "a", true).values, ["a", "b", "true"]);
+    assert.deepEqual(of(8, 16, 32, 8, 16, 32).values, ["8", "16", "32"]);
+    assert.equal(of(0.1, 0.12, 0.17).kind, "number", "drawn from a range");
     const many = Array.from({ length: 20 }, (_, index) => index);
     assert.equal(of(...many.map((index) => 10 ** (-index / 4))).kind, "log");
     assert.equal(of(...many).kind, "number");
