@@ -49,8 +49,8 @@ export interface TrialView {
   /** Of the last report. */
   metrics: Record<string, number | null>;
   seconds: number;
-  nodes: string[];
-  gpus: string[];
+  nodes: readonly string[];
+  gpus: readonly string[];
   attempts: number;
   error: string | null;
 }
