@@ -7,6 +7,8 @@ import { after, before, describe, it } from "node:test";
 import { type Dashboard, serveDashboard } from "../../src/dashboard/index.ts";
 import type { ChangeMessage, LogView } from "../../src/page-data/index.ts";
 import { runFiles } from "../../src/run-folder/index.ts";
+import { distmisCommand, startCommand } from "../support/command.ts";
+import { until } from "../support/until.ts";
 import { gridExperiment, journalText, madeSearch, writeRun } from "./made-run.ts";
 
 let folder = "";
@@ -158,5 +160,18 @@ describe("the page's server", () => {
     const open = await serveDashboard([run()], { host: "0.0.0.0" });
     assert.equal(open.open, true);
     await open.close();
+  });
+
+  it("is a command that prints its address and ends at Ctrl-C, and so is the report", { timeout: 60_000 }, async () => {
+    const command = startCommand(distmisCommand(["dashboard", run()]), folder);
+    const url = await until("the address", () => /open (http:\S+)/.exec(command.stdout())?.[1], 30_000);
+    assert.equal((await fetch(url, { redirect: "manual" })).status, 303);
+    command.child.kill("SIGINT");
+    assert.deepEqual(await command.exit, { code: 0, signal: null });
+    assert.deepEqual(command.processes(), []);
+    const report = startCommand(distmisCommand(["report", run(), "-o", "run.html"]), folder);
+    assert.deepEqual(await report.exit, { code: 0, signal: null });
+    assert.match(report.stdout(), /^report: run\.html \(1\.\d MB\)\n$/);
+    assert.match(await readFile(path.join(folder, "run.html"), "utf8"), /script-src 'sha256-/);
   });
 });
