@@ -128,13 +128,13 @@ function stayingCheckpoints(
   };
 }
 
-const isPreview = (name: string): boolean => /^epoch-\d+(-case-\d+\.nii\.gz|\.json)$/.test(name);
+const isPreview = (name: string): boolean => /^epoch-\d+(-case-\d+\.nii\.gz|\.json|\.png)$/.test(name);
 
 const isOurs = (name: string): boolean => /^(last|previous|best|epoch-\d+)\.safetensors$/.test(name);
 
 /** What a crash leaves of a file that was being replaced: today's names, those of versions before, and of a model folder. */
 const isLeftOver = (name: string): boolean =>
-  /\.(yaml|csv|jsonl|json|safetensors|nii\.gz)(\.[0-9a-f]+)?\.tmp$|\.(yaml|csv|jsonl|json|safetensors)\.\d+$|^\.model\.\d+\.tmp(\.old)?$/.test(
+  /\.(yaml|csv|jsonl|json|safetensors|nii\.gz|png)(\.[0-9a-f]+)?\.tmp$|\.(yaml|csv|jsonl|json|safetensors)\.\d+$|^\.model\.\d+\.tmp(\.old)?$/.test(
     name,
   );
 

@@ -42,6 +42,8 @@ export const previewFiles = {
   dir: "previews",
   /** Written last: where it is there, the epoch's volumes are. */
   facts: (epoch: number): string => `previews/epoch-${epoch}.json`,
+  /** The first case with its truth and the segmentation, for TensorBoard. */
+  picture: (epoch: number): string => `previews/epoch-${epoch}.png`,
   /** @param index place in the validation split, from 0 */
   volume: (epoch: number, index: number): string => `previews/epoch-${epoch}-case-${index}.nii.gz`,
 };

@@ -48,11 +48,23 @@ export function evaluatedBy({ volumes, batchSize }: EvaluationSplit, rank: numbe
   return inOrder(volumes).filter((index) => Math.floor(index / batchSize) % replicas === rank);
 }
 
+/** What was evaluated, and the classes that the network has chosen, all with Z running fastest, but for the channels. */
+export interface SeenVolume {
+  /** Place in the split. */
+  index: number;
+  /** (X, Y, Z, C), valid during the call. */
+  image: Float32Array;
+  /** (X, Y, Z): places of the classes, valid during the call. */
+  truth: Float32Array;
+  /** (X, Y, Z): places of the classes, to be kept. */
+  classes: Float32Array;
+}
+
 export interface EvaluationOptions {
   /** Asked between two batches; when true on any replica, the result is null. */
   stop?: () => boolean;
-  /** Gets the classes that the network has chosen for a volume of the split: (X, Y, Z), Z running fastest. */
-  see?: { volume: (index: number) => boolean; chosen: (index: number, classes: Float32Array) => void };
+  /** Gets volumes of the split as they are evaluated. */
+  see?: { volume: (index: number) => boolean; chosen: (seen: SeenVolume) => void };
   /** Sums over the replicas, where each evaluates its part; all get the same result. */
   sum?: (own: Float32Array) => Float32Array;
 }
@@ -89,9 +101,15 @@ export async function evaluate(
     }
     if (see !== undefined && part.indices.some(see.volume)) {
       const voxels = chosen.dataSync<"float32">();
-      const size = voxels.length / part.indices.length;
-      for (const [at, index] of part.indices.entries())
-        if (see.volume(index)) see.chosen(index, voxels.slice(at * size, (at + 1) * size));
+      const share = (of: Float32Array, at: number): Float32Array => {
+        const size = of.length / part.indices.length;
+        return of.subarray(at * size, (at + 1) * size);
+      };
+      for (const [at, index] of part.indices.entries()) {
+        if (!see.volume(index)) continue;
+        const [image, truth] = [share(part.images, at), share(part.labels, at)];
+        see.chosen({ index, image, truth, classes: share(voxels, at).slice() });
+      }
     }
     tf.dispose([batch.images, batch.truth, result.loss, common, predicted, truth, chosen]);
     part.release();

@@ -3,9 +3,10 @@ import fs from "node:fs/promises";
 import path from "node:path";
 import { classValues, type DatasetInfo, gridAffine, moveFirstAxisFirst, type Shape3 } from "../data/index.ts";
 import { replaceFile } from "../files/index.ts";
-import { writeNifti } from "../nifti/index.ts";
+import { niftiStem, writeNifti } from "../nifti/index.ts";
+import { drawStill, type PictureVolume } from "../picture/index.ts";
 import { previewFiles } from "../run-folder/index.ts";
-import type { EvaluationOptions } from "./evaluation.ts";
+import type { EvaluationOptions, SeenVolume } from "./evaluation.ts";
 import { unsaved } from "./save.ts";
 
 export interface Previews {
@@ -19,13 +20,25 @@ export interface Previews {
   keep(epoch: number, dice: readonly number[]): Promise<void>;
 }
 
+export interface PreviewOptions {
+  /** Absolute. */
+  trialDir: string;
+  /** So many volumes, the first ones of the validation split. */
+  count: number;
+  /** X, Y, Z */
+  shape: Shape3;
+  info: DatasetInfo;
+  /** Draw the first of them as well, for TensorBoard. */
+  picture: boolean;
+}
+
 /**
  * Of the first `count` volumes of the validation split. They cost what is written: the last evaluation's copies are in memory
  * until the next one. Of several replicas only rank 0 keeps those that it evaluates itself, the first batch among them.
- * @param trialDir absolute
  */
-export function createPreviews(trialDir: string, count: number, shape: Shape3, info: DatasetInfo): Previews {
+export function createPreviews({ trialDir, count, shape, info, picture }: PreviewOptions): Previews {
   const seen = new Map<number, Float32Array>();
+  let drawn: PictureVolume | null = null;
   const write = async (epoch: number, dice: readonly number[]): Promise<void> => {
     const cases = [...seen.keys()].sort((a, b) => a - b);
     if (cases.length === 0) return;
@@ -39,15 +52,54 @@ export function createPreviews(trialDir: string, count: number, shape: Shape3, i
         description: `distmis, epoch ${epoch}`,
       });
     }
+    const first = seen.get(0);
+    if (picture && drawn !== null && first !== undefined) {
+      const prediction = { values: Uint16Array.from(valuesOf(first, info)), names: drawn.truth?.names ?? new Map() };
+      const png = drawStill({ ...drawn, title: `${drawn.title}, epoch ${epoch}`, prediction });
+      await replaceFile(path.join(trialDir, previewFiles.picture(epoch)), [png]);
+    }
     // JSON has no NaN: null.
     await replaceFile(path.join(trialDir, previewFiles.facts(epoch)), JSON.stringify({ epoch, dice, cases }));
   };
   return {
-    see: { volume: (index) => index < count, chosen: (index, classes) => seen.set(index, classes) },
+    see: {
+      volume: (index) => index < count,
+      chosen(volume) {
+        seen.set(volume.index, volume.classes);
+        if (picture && volume.index === 0) drawn ??= drawable(volume, shape, info);
+      },
+    },
     keep: (epoch, dice) =>
       write(epoch, dice).catch((error: unknown) => {
         throw unsaved(error);
       }),
+  };
+}
+
+/** The first channel of a volume, with its truth. */
+function drawable({ image, truth }: SeenVolume, shape: Shape3, info: DatasetInfo): PictureVolume {
+  const { distmis } = info;
+  const sample = distmis?.samples.valid[0];
+  const [x = 1, y = 1, z = 1] = sample?.spacing ?? [];
+  const channels = image.length / truth.length;
+  const names = Object.entries(distmis?.classes ?? {}).map(([value, name]) => [Number(value), name] as const);
+  const binary = distmis?.preprocessing.labels.mode !== "multiclass";
+  return {
+    title: sample === undefined ? "validation case 0" : niftiStem(sample.image.path),
+    stem: "",
+    shape,
+    strides: [shape[1] * shape[2], shape[2], 1],
+    spacing: sample?.spacing ? [x, y, z] : null,
+    orientation: distmis?.preprocessing.orientation ?? null,
+    channels: [
+      {
+        name: distmis?.preprocessing.modalities[0] ?? "channel 0",
+        data: Float32Array.from(truth, (_, at) => image[at * channels] ?? 0),
+      },
+    ],
+    truth: { values: Uint16Array.from(valuesOf(truth, info)), names: new Map(binary ? [[1, "foreground"]] : names) },
+    prediction: null,
+    notes: [],
   };
 }
 

@@ -162,7 +162,7 @@ describe("collectRun", () => {
     for (const trial of ["0001", "0002", "0003", "0005"]) {
       const folder = path.join(dir, "trials", trial, previewFiles.dir);
       await mkdir(folder);
-      for (const file of [previewFiles.facts(1), previewFiles.volume(1, 0)])
+      for (const file of [previewFiles.facts(1), previewFiles.volume(1, 0), previewFiles.picture(1)])
         await writeFile(path.join(dir, "trials", trial, file), "x");
     }
     const left = async () => {

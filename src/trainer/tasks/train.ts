@@ -52,7 +52,16 @@ async function run(trial: TrialContext): Promise<TrialResult> {
     classes: Math.max(1, network.outputs - 1),
   };
   const [x, y, z] = validation.shape;
-  const previews = trial.rank === 0 ? createPreviews(trial.dir, train.previews, [x, y, z], info) : null;
+  const previews =
+    trial.rank === 0
+      ? createPreviews({
+          trialDir: trial.dir,
+          count: train.previews,
+          shape: [x, y, z],
+          info,
+          picture: train.tensorboard ?? !train.debug,
+        })
+      : null;
   const own = evaluatedBy(split, trial.rank, trial.replicas);
   const feed = volumes.feed(plan(trial, training, validation, own, progress.epoch));
   const ended = () => progress.epoch >= train.epochs || patienceIsSpent(progress.standing, progress.epoch, train);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
+import { PNG } from "pngjs";
 import { moveFirstAxisFirst } from "../../../src/data/index.ts";
 import { readNifti } from "../../../src/nifti/index.ts";
 import { loadSample } from "../../../src/picture/index.ts";
@@ -43,6 +44,16 @@ for (const labels of ["binary", "multiclass"] as const) {
     const sample = await loadSample({ datasetDir: records, sample: 0, split: "valid" });
     const truth = moveFirstAxisFirst(Float32Array.from(sample.truth?.values ?? []), sample.shape);
     const classes = [...(sample.truth?.names.keys() ?? [])].filter((value) => value > 0);
+    const pictures = kept.map(({ epoch }) =>
+      PNG.sync.read(fs.readFileSync(path.join(folder, previewFiles.picture(epoch)))),
+    );
+    assert.equal(new Set(pictures.map(({ width, height }) => `${width} x ${height}`)).size, 1);
+    assert.ok(!pictures[0]?.data.equals(pictures.at(-1)?.data ?? Buffer.of()), "the prediction has changed");
+    if (process.env.DISTMIS_SHOTS)
+      fs.copyFileSync(
+        path.join(folder, previewFiles.picture(kept.at(-1)?.epoch ?? 0)),
+        path.join(process.env.DISTMIS_SHOTS, `tb-${labels}.png`),
+      );
     for (const { epoch, dice: told, cases } of kept) {
       assert.deepEqual([cases, told.length], [[0], 2]);
       const report = reports.find((each) => each.epoch === epoch);
