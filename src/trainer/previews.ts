@@ -20,6 +20,9 @@ export interface Previews {
   keep(epoch: number, dice: readonly number[]): Promise<void>;
 }
 
+/** A tenth of a second for a picture is nothing beside an epoch of minutes, and much beside one of a second. */
+const MOST_SHARE_OF_TIME = 0.01;
+
 export interface PreviewOptions {
   /** Absolute. */
   trialDir: string;
@@ -28,7 +31,7 @@ export interface PreviewOptions {
   /** X, Y, Z */
   shape: Shape3;
   info: DatasetInfo;
-  /** Draw the first of them as well, for TensorBoard. */
+  /** Draw the first of them as well, for TensorBoard, at most in {@link MOST_SHARE_OF_TIME}. */
   picture: boolean;
 }
 
@@ -39,6 +42,7 @@ export interface PreviewOptions {
 export function createPreviews({ trialDir, count, shape, info, picture }: PreviewOptions): Previews {
   const seen = new Map<number, Float32Array>();
   let drawn: PictureVolume | null = null;
+  let nextPicture = 0;
   const write = async (epoch: number, dice: readonly number[]): Promise<void> => {
     const cases = [...seen.keys()].sort((a, b) => a - b);
     if (cases.length === 0) return;
@@ -53,10 +57,13 @@ export function createPreviews({ trialDir, count, shape, info, picture }: Previe
       });
     }
     const first = seen.get(0);
-    if (picture && drawn !== null && first !== undefined) {
+    const begin = performance.now();
+    if (drawn !== null && first !== undefined && begin >= nextPicture) {
       const prediction = { values: Uint16Array.from(valuesOf(first, info)), names: drawn.truth?.names ?? new Map() };
       const png = drawStill({ ...drawn, title: `${drawn.title}, epoch ${epoch}`, prediction });
       await replaceFile(path.join(trialDir, previewFiles.picture(epoch)), [png]);
+      const end = performance.now();
+      nextPicture = end + (end - begin) / MOST_SHARE_OF_TIME;
     }
     // JSON has no NaN: null.
     await replaceFile(path.join(trialDir, previewFiles.facts(epoch)), JSON.stringify({ epoch, dice, cases }));
