@@ -77,7 +77,7 @@ try {
     const { search, failure, ...config } = experimentSchema.parse({
       name: "input",
       data: { dir, cache_gigabytes: cache },
-      train: { epochs: 2, batch_size_per_replica: BATCH, ...train },
+      train: { epochs: 2, batch_size_per_replica: BATCH, previews: 0, ...train },
     });
     const command = [...training, JSON.stringify(trialConfigSchema.parse(config))];
     const { trial } = await inTurn({ trial: { command, environment } }, 1);

@@ -47,7 +47,7 @@ async function search(cluster: Cluster, name: string, records: string, shares: S
         name: `modes-${index}`,
         data: { dir: records },
         model: { filters: 8, depth: 2, norm: "group" },
-        train: { epochs: EPOCHS, batch_size_per_replica: 1, scale_learning_rate: "linear", sync: true },
+        train: { epochs: EPOCHS, batch_size_per_replica: 1, scale_learning_rate: "linear", sync: true, previews: 0 },
         search: { space: { "train.learning_rate": { grid: [...rates] } } },
         resources: { replicas, gpus_per_replica: 1, cpus_per_replica: 1, max_concurrent_trials: gpus / replicas },
       });

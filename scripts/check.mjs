@@ -12,6 +12,8 @@ const pythonCode = ["--config", "python_shim/pyproject.toml", "python_shim", "te
 const checks = [
   ["Biome", bin("biome"), ["check", "--error-on-warnings", "."], root],
   ["types", bin("tsc"), ["--noEmit"], root],
+  ["types of the page", bin("tsc"), ["--noEmit", "-p", "src/page"], root],
+  ["types of its tests", bin("tsc"), ["--noEmit", "-p", "test/dashboard"], root],
   ["Ruff, lint", ruff, ["check", ...pythonCode], root],
   ["Ruff, format", ruff, ["format", "--check", ...pythonCode], root],
   ["protocol", bin("buf"), ["lint"], path.join(root, "proto")],

@@ -43,6 +43,13 @@ export {
   type TrialConfig,
   trialConfig,
 } from "./config/index.ts";
+export {
+  type Dashboard,
+  type DashboardOptions,
+  type PageReport,
+  serveDashboard,
+  writePageReport,
+} from "./dashboard/index.ts";
 export { DistmisError, type ErrorCode, messageOf } from "./errors/index.ts";
 export {
   type Collected,

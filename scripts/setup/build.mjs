@@ -63,8 +63,9 @@ export function generatedCode() {
 
 export function compiledSources() {
   if (!inCheckout) return null;
-  const sources = filesBelow(path.join(root, "src"), [".ts"]);
-  const config = [path.join(root, "tsconfig.json"), path.join(root, "tsconfig.build.json")];
+  const sources = filesBelow(path.join(root, "src"), [".ts", ".tsx", ".css", ".html"]);
+  const page = path.join(root, "scripts", "build-page.mjs");
+  const config = [path.join(root, "tsconfig.json"), path.join(root, "tsconfig.build.json"), page];
   return {
     title: "build",
     stamp: path.join(root, "dist", ".distmis-stamp"),
@@ -72,6 +73,7 @@ export function compiledSources() {
     make: () => {
       fs.rmSync(path.join(root, "dist"), { recursive: true, force: true });
       run(process.execPath, [path.join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json"]);
+      run(process.execPath, [page]);
     },
   };
 }

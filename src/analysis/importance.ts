@@ -13,7 +13,10 @@ export interface Importance {
 }
 
 /** Never throws for what can't be told: of a run of few trials, or without Python's Optuna. */
-export async function importanceOf({ experiment, state }: RunReading): Promise<Importance> {
+export async function importanceOf({
+  experiment,
+  state,
+}: Pick<RunReading, "experiment" | "state">): Promise<Importance> {
   const { metric, space } = experiment.search;
   const known = knownTrials(state, experiment);
   const trials = known.filter(({ outcome }) => outcome?.state === "completed" && outcome.value !== null).length;

@@ -7,6 +7,7 @@ import { attachCommand } from "./attach.ts";
 import { cancelCommand } from "./cancel.ts";
 import { certificateCommand } from "./certificate.ts";
 import { clusterCommand } from "./cluster.ts";
+import { dashboardCommand } from "./dashboard.ts";
 import { dataParallelCommand } from "./data-parallel.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
@@ -19,6 +20,7 @@ import { inspectCommand } from "./inspect.ts";
 import { logsCommand } from "./logs.ts";
 import { phantomCommand } from "./phantom.ts";
 import { predictCommand } from "./predict.ts";
+import { reportCommand } from "./report.ts";
 import { resultsCommand } from "./results.ts";
 import { runCommand } from "./run.ts";
 import { serveCommand } from "./serve.ts";
@@ -67,6 +69,8 @@ try {
     .command(cancelCommand)
     .command(certificateCommand)
     .command(resultsCommand)
+    .command(dashboardCommand)
+    .command(reportCommand)
     .command(predictCommand)
     .command(evaluateCommand)
     .command(inspectCommand)

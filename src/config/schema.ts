@@ -170,6 +170,15 @@ export const trainSchema = z.strictObject({
     .max(100)
     .default(1)
     .describe("How many of the best epochs' checkpoints are kept; above 1, also as `epoch-N.safetensors`."),
+  previews: z
+    .int()
+    .min(0)
+    .max(100)
+    .default(2)
+    .describe(
+      "Of so many validation cases, the first ones, the segmentation is kept whenever a trial reaches its best value so far: " +
+        "`distmis dashboard` shows them.",
+    ),
   seed: z.int().min(0).max(0x7fffffff).default(1).describe("Seed of the initial weights and of the shuffling."),
   augmentation: augmentationSchema.optional().describe("Random changes to the training volumes; none unless named."),
   precision: z

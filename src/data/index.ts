@@ -10,6 +10,7 @@ export {
   type Volumetric,
   writtenSpacing,
 } from "./geometry.ts";
+export { gridAffine } from "./grid-affine.ts";
 export {
   type DatasetInfo,
   INFO_FILE,
@@ -55,4 +56,5 @@ export {
   shardOf,
   shuffled,
 } from "./split.ts";
+export { moveFirstAxisFirst } from "./transpose.ts";
 export type { Volume } from "./volume.ts";

@@ -1,6 +1,8 @@
 /** What TensorBoard is shown of a run's events. */
+
+import path from "node:path";
 import type { Experiment } from "../config/index.ts";
-import { type RunFolder, runFiles } from "../run-folder/index.ts";
+import { checkpointFiles, previewFiles, type RunFolder, runFiles } from "../run-folder/index.ts";
 import { createTrialBoard } from "../tensorboard/index.ts";
 import type { RunEvent } from "./events.ts";
 
@@ -30,6 +32,11 @@ export function createBoard(
         }
         case "epoch":
           board.epoch(event.time, event.trial, event.epoch, event.metrics);
+          // Only with its best epochs does a trial of distmis's own leave a picture.
+          if (train.previews > 0 && event.checkpoint === checkpointFiles.best) {
+            const file = path.join(dirOf(event.trial), previewFiles.picture(event.epoch));
+            board.image(event.time, event.trial, event.epoch, "validation case", file);
+          }
           break;
         case "trial_retried":
           board.paused(event.trial);

@@ -1,5 +1,5 @@
 /** Dice's coefficient as measure. */
-import type { Tensor2D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
+import type { Tensor2D, Tensor4D, Tensor5D } from "@tensorflow/tfjs-node-gpu";
 import type { Tfjs } from "../tensorflow/index.ts";
 
 /** Sums from which the Dice of each volume and foreground class of a batch follows, see {@link diceOfSums}. */
@@ -7,6 +7,8 @@ export type OverlapSums = {
   readonly common: Tensor2D;
   readonly predicted: Tensor2D;
   readonly true: Tensor2D;
+  /** Class of each voxel that they were counted by, [N, X, Y, Z]; it is there anyway. */
+  readonly chosen: Tensor4D;
 };
 
 /**
@@ -20,18 +22,19 @@ export function overlapSums(tf: Tfjs, logits: Tensor5D, truth: Tensor5D): Overla
   const foreground = Math.max(1, outputs - 1);
   const shape: [number, number, number, number] = [n, x, y, z];
   const given = truth.reshape(shape);
-  const chosen = outputs === 1 ? logits.greater(0).toFloat().reshape(shape) : logits.argMax(4).toFloat();
+  const chosen =
+    outputs === 1 ? logits.greater(0).toFloat().reshape<Tensor4D>(shape) : logits.argMax<Tensor4D>(4).toFloat();
   const perClass = Array.from({ length: foreground }, (_, index) => {
     const predicted = chosen.equal(index + 1).toFloat();
     const really = given.equal(index + 1).toFloat();
     return { common: predicted.mul(really), predicted, true: really };
   });
-  const sums = (key: keyof OverlapSums) =>
+  const sums = (key: "common" | "predicted" | "true") =>
     tf.stack(
       perClass.map((masks) => masks[key].sum([1, 2, 3])),
       1,
     ) as Tensor2D;
-  return { common: sums("common"), predicted: sums("predicted"), true: sums("true") };
+  return { common: sums("common"), predicted: sums("predicted"), true: sums("true"), chosen };
 }
 
 /** Dice of one volume; 1 where both masks are empty. */

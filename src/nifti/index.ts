@@ -6,4 +6,4 @@ export type { NiftiHeader } from "./open.ts";
 export { orientationOf } from "./orientation.ts";
 export { type NiftiImage, readNifti, readNiftiHeader } from "./read.ts";
 export type { VoxelArray } from "./voxels.ts";
-export { type NiftiVolume, writeNifti } from "./write.ts";
+export { encodeNifti, type NiftiVolume, writeNifti } from "./write.ts";

@@ -21,6 +21,11 @@ export interface NiftiVolume {
 const HEADER_BYTES = 352;
 const compress = promisify(gzip);
 
+/** What {@link writeNifti} writes, compressed: a whole .nii.gz file. @param name for errors */
+export function encodeNifti(name: string, volume: NiftiVolume): Promise<Buffer> {
+  return compress(bytesOf(name, volume));
+}
+
 /**
  * Writes a little-endian NIfTI-1 file, gzipped if `path` ends with .gz, atomically. An affine goes into the sform and, where
  * it is made of rotation and spacing alone, into the qform as well. The same volume always gives the same bytes.
@@ -28,6 +33,11 @@ const compress = promisify(gzip);
  * Errors: FILE_UNUSABLE if it can't be written; DATA_INVALID if sizes disagree or exceed what NIfTI-1 can say.
  */
 export async function writeNifti(path: string, volume: NiftiVolume): Promise<void> {
+  const bytes = bytesOf(path, volume);
+  await replaceFile(path, [path.endsWith(".gz") ? await compress(bytes) : bytes]);
+}
+
+function bytesOf(path: string, volume: NiftiVolume): Buffer {
   const { data, shape } = volume;
   const voxels = shape.reduce((product, size) => product * size, 1);
   const legal =
@@ -43,7 +53,7 @@ export async function writeNifti(path: string, volume: NiftiVolume): Promise<voi
   const bytes = Buffer.alloc(HEADER_BYTES + data.byteLength);
   writeHeader(bytes, volume);
   bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), HEADER_BYTES);
-  await replaceFile(path, [path.endsWith(".gz") ? await compress(bytes) : bytes]);
+  return bytes;
 }
 
 function writeHeader(bytes: Buffer, { data, shape, affine, description }: NiftiVolume): void {

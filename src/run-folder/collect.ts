@@ -5,7 +5,7 @@ import type { Experiment } from "../config/index.ts";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
 import { takeLock } from "../lock/index.ts";
 import { openJournal } from "./journal.ts";
-import { checkpointFiles, runFiles } from "./layout.ts";
+import { checkpointFiles, previewFiles, runFiles } from "./layout.ts";
 import { readRun, readState } from "./read-run.ts";
 import { createResultsWriter, rankedSummaries } from "./results.ts";
 import { hasEnded, type RunState, type TrialState } from "./state.ts";
@@ -48,7 +48,7 @@ interface Plan {
 
 /**
  * Removes from the run in `dir`: of completed trials the checkpoints that only a trial that goes on needs (`last`, `previous`), of all
- * other trials that have ended, all of them; and what a crash left of a file that was being written. The checkpoints of trials that
+ * other trials that have ended, all of them and the segmentations that were kept; and what a crash left of a file that was being written. The checkpoints of trials that
  * have not ended stay, and so do the best trial's best one and the model folder. Of a trainer module of the user's own, nothing is
  * known, and no checkpoint is touched.
  *
@@ -93,12 +93,13 @@ async function planOf(runDir: string, state: RunState, experiment: Experiment, k
   const staying = stayingCheckpoints(runDir, state, experiment, keepBest);
   for (const trial of state.trials.values()) {
     const folder = path.join("trials", trial.id);
-    for (const below of ["", checkpointFiles.dir]) {
+    for (const below of ["", checkpointFiles.dir, previewFiles.dir]) {
       for (const name of await readNames(path.join(runDir, folder, below))) {
         const own = below === "" ? name : `${below}/${name}`;
-        const isCheckpoint = below !== "" && isOurs(name);
-        if (!isCheckpoint && !isLeftOver(name)) continue;
-        const stays = isCheckpoint && staying(trial, own);
+        const known =
+          (below === checkpointFiles.dir && isOurs(name)) || (below === previewFiles.dir && isPreview(name));
+        if (!known && !isLeftOver(name)) continue;
+        const stays = known && staying(trial, own);
         (stays ? plan.keep : plan.remove).push(...(await found(runDir, path.join(folder, own), trial.id)));
       }
     }
@@ -127,11 +128,13 @@ function stayingCheckpoints(
   };
 }
 
+const isPreview = (name: string): boolean => /^epoch-\d+(-case-\d+\.nii\.gz|\.json|\.png)$/.test(name);
+
 const isOurs = (name: string): boolean => /^(last|previous|best|epoch-\d+)\.safetensors$/.test(name);
 
 /** What a crash leaves of a file that was being replaced: today's names, those of versions before, and of a model folder. */
 const isLeftOver = (name: string): boolean =>
-  /\.(yaml|csv|jsonl|json|safetensors)(\.[0-9a-f]+)?\.tmp$|\.(yaml|csv|jsonl|json|safetensors)\.\d+$|^\.model\.\d+\.tmp(\.old)?$/.test(
+  /\.(yaml|csv|jsonl|json|safetensors|nii\.gz|png)(\.[0-9a-f]+)?\.tmp$|\.(yaml|csv|jsonl|json|safetensors)\.\d+$|^\.model\.\d+\.tmp(\.old)?$/.test(
     name,
   );
 
@@ -172,7 +175,7 @@ async function removeAll(runDir: string, files: readonly Found[]): Promise<void>
       throw new DistmisError("FILE_UNUSABLE", `${absolute}: can't be removed: ${messageOf(error)}`, { cause: error });
     }
     // The folder goes with its last file.
-    if (trial !== null && path.basename(path.dirname(file)) === checkpointFiles.dir)
+    if (trial !== null && path.basename(path.dirname(file)) !== trial)
       await rmdir(path.dirname(absolute)).catch(() => {});
   }
 }

@@ -20,7 +20,7 @@ export interface Extension {
 }
 
 /** Parts of an experiment that say where and how stubbornly it runs, not what it is: they may change between two parts of a run. */
-const MAY_CHANGE = /^(resources|failure)\.|^data\.stage\b|^train\.(checkpoint_epochs|debug|tensorboard)$/;
+const MAY_CHANGE = /^(resources|failure)\.|^data\.stage\b|^train\.(checkpoint_epochs|previews|debug|tensorboard)$/;
 /** What `--extend` may change in any way: how new trials are found, and when no more are. */
 const HOW_TO_SEARCH = /^search\.(limits|sampler|sampler_options|pruner)(\.|$)/;
 const SPACE = /^search\.space(\.|$)/;

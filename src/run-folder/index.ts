@@ -3,9 +3,11 @@ export { checkFolder } from "./check-folder.ts";
 export { type Collected, type CollectOptions, collectRun } from "./collect.ts";
 export { type Extension, type OpenOptions, planExtension } from "./extend.ts";
 export { type FollowOptions, followJournal, type JournalNews } from "./follow-journal.ts";
-export { CONFIG_NAME, checkpointFiles, logName, runFiles, trialId } from "./layout.ts";
+export { followRun, type RunFollower } from "./follow-run.ts";
+export { CONFIG_NAME, checkpointFiles, logName, previewFiles, runFiles, trialId } from "./layout.ts";
 export { defaultRunDir, freshName } from "./names.ts";
 export { openRun, type RunFolder } from "./open-run.ts";
+export { type PreviewFacts, readPreviews } from "./previews.ts";
 export { noRun, type RunReading, readRun } from "./read-run.ts";
 export type { JournalRecord, RecordBody } from "./record.ts";
 export {

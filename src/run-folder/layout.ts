@@ -37,6 +37,17 @@ export const checkpointFiles = {
 /** The name of a trial's configuration in its folder; rank 0's trainer writes it. */
 export const CONFIG_NAME = "config.json";
 
+/** The segmentations of validation cases that a trial has kept, relative to its folder; see docs/run-folder.md. */
+export const previewFiles = {
+  dir: "previews",
+  /** Written last: where it is there, the epoch's volumes are. */
+  facts: (epoch: number): string => `previews/epoch-${epoch}.json`,
+  /** The first case with its truth and the segmentation, for TensorBoard. */
+  picture: (epoch: number): string => `previews/epoch-${epoch}.png`,
+  /** @param index place in the validation split, from 0 */
+  volume: (epoch: number, index: number): string => `previews/epoch-${epoch}-case-${index}.nii.gz`,
+};
+
 /** The name of a replica's log in the trial's folder. */
 export function logName(rank: number): string {
   return rank === 0 ? "trainer.log" : `trainer-${rank}.log`;

@@ -34,6 +34,18 @@ export function scalarsRecord(wallTime: number, step: number, scalars: Readonly<
   return record(wallTime, step, { $case: "summary", value: { value } });
 }
 
+/** @param png whole file, see {@link pngSize} */
+export function imageRecord(wallTime: number, step: number, tag: string, png: Buffer): Buffer {
+  const image = { ...pngSize(png), colorspace: 3, encodedImageString: png };
+  const value = { tag, value: { $case: "image" as const, value: image }, metadata: undefined };
+  return record(wallTime, step, { $case: "summary", value: { value: [value] } });
+}
+
+/** Of a PNG, by its first chunk. */
+function pngSize(png: Buffer): { width: number; height: number } {
+  return { width: png.readUInt32BE(16), height: png.readUInt32BE(20) };
+}
+
 /** A trial begins, with these hyper-parameters. */
 export function sessionStartRecord(
   wallTime: number,

@@ -2,13 +2,20 @@
  * Writes what happens to the trials of a run into event files, one for each attempt at a trial. Nobody waits for them: records
  * are gathered in memory and appended once a second and at the end of an attempt.
  */
-import { appendFile } from "node:fs/promises";
+import { appendFile, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
 import type { Parameters } from "../config/index.ts";
 import { messageOf } from "../errors/index.ts";
 import { makeFolder } from "../paths/index.ts";
-import { scalarsRecord, sessionEndRecord, sessionStartRecord, startRecord, versionRecord } from "./records.ts";
+import {
+  imageRecord,
+  scalarsRecord,
+  sessionEndRecord,
+  sessionStartRecord,
+  startRecord,
+  versionRecord,
+} from "./records.ts";
 
 const FLUSH_MILLISECONDS = 1_000;
 /** A trial that reports thousands of times a second would leave the garbage collector hundreds of megabytes. */
@@ -33,6 +40,8 @@ export interface TrialBoard {
   /** An attempt begins; `last` is the last report of those before it. */
   started(time: string, trial: string, attempt: number, parameters: Parameters, last: LastReport | null): void;
   epoch(time: string, trial: string, epoch: number, metrics: Readonly<Record<string, number>>): void;
+  /** A PNG belongs to an epoch; one that can't be read is left out. */
+  image(time: string, trial: string, epoch: number, tag: string, file: string): void;
   /** The attempt is over, the trial is not. */
   paused(trial: string): void;
   /** The trial has ended; `metrics` are those of its last epoch and those that it handed back. */
@@ -72,9 +81,15 @@ export function createTrialBoard({ dirOf, metric, onProblem }: TrialBoardOptions
     if (attempt.pending.length === 0 || attempt.broken) return;
     const bytes = Buffer.concat(attempt.pending);
     attempt.pending = [];
+    enqueue(attempt, async () => bytes);
+  };
+  /** Appends what `read` gives, in the order of the calls. */
+  const enqueue = (attempt: Attempt, read: () => Promise<Buffer | null>): void => {
     const write = async (): Promise<void> => {
       if (attempt.broken) return;
       try {
+        const bytes = await read();
+        if (bytes === null) return;
         if (!attempt.made) await makeFolder(path.dirname(attempt.file));
         attempt.made = true;
         await appendFile(attempt.file, bytes);
@@ -122,6 +137,15 @@ export function createTrialBoard({ dirOf, metric, onProblem }: TrialBoardOptions
       attempt.begun = true;
       attempt.last = { epoch, metrics };
       add(attempt, scalarsRecord(now, epoch, metrics));
+    },
+    image(time, trial, epoch, tag, file) {
+      const attempt = attempts.get(trial);
+      if (attempt === undefined) return;
+      flush(attempt);
+      enqueue(attempt, async () => {
+        const png = await readFile(file).catch(() => null);
+        return png && imageRecord(seconds(time), epoch, tag, png);
+      });
     },
     paused(trial) {
       const attempt = attempts.get(trial);

@@ -48,9 +48,23 @@ export function evaluatedBy({ volumes, batchSize }: EvaluationSplit, rank: numbe
   return inOrder(volumes).filter((index) => Math.floor(index / batchSize) % replicas === rank);
 }
 
+/** What was evaluated, and the classes that the network has chosen, all with Z running fastest, but for the channels. */
+export interface SeenVolume {
+  /** Place in the split. */
+  index: number;
+  /** (X, Y, Z, C), valid during the call. */
+  image: Float32Array;
+  /** (X, Y, Z): places of the classes, valid during the call. */
+  truth: Float32Array;
+  /** (X, Y, Z): places of the classes, to be kept. */
+  classes: Float32Array;
+}
+
 export interface EvaluationOptions {
   /** Asked between two batches; when true on any replica, the result is null. */
   stop?: () => boolean;
+  /** Gets volumes of the split as they are evaluated. */
+  see?: { volume: (index: number) => boolean; chosen: (seen: SeenVolume) => void };
   /** Sums over the replicas, where each evaluates its part; all get the same result. */
   sum?: (own: Float32Array) => Float32Array;
 }
@@ -62,7 +76,7 @@ export async function evaluate(
   model: { parameters: Tensor1D; statistics: Tensor1D },
   batches: AsyncIterable<VolumeBatch>,
   split: EvaluationSplit,
-  { stop = () => false, sum = (own) => own }: EvaluationOptions = {},
+  { stop = () => false, see, sum = (own) => own }: EvaluationOptions = {},
 ): Promise<Evaluation | null> {
   const { volumes, batchSize, classes } = split;
   const count = volumes * classes;
@@ -81,11 +95,23 @@ export async function evaluate(
     const result = step({ parameters, statistics, batch });
     const [first = 0] = part.indices;
     own.set(result.loss.dataSync<"float32">(), losses + Math.floor(first / batchSize));
-    const { common, predicted, true: truth } = result.overlap;
+    const { common, predicted, true: truth, chosen } = result.overlap;
     for (const [at, sums] of [common, predicted, truth].entries()) {
       own.set(sums.dataSync<"float32">(), at * count + first * classes);
     }
-    tf.dispose([batch.images, batch.truth, result.loss, common, predicted, truth]);
+    if (see !== undefined && part.indices.some(see.volume)) {
+      const voxels = chosen.dataSync<"float32">();
+      const share = (of: Float32Array, at: number): Float32Array => {
+        const size = of.length / part.indices.length;
+        return of.subarray(at * size, (at + 1) * size);
+      };
+      for (const [at, index] of part.indices.entries()) {
+        if (!see.volume(index)) continue;
+        const [image, truth] = [share(part.images, at), share(part.labels, at)];
+        see.chosen({ index, image, truth, classes: share(voxels, at).slice() });
+      }
+    }
+    tf.dispose([batch.images, batch.truth, result.loss, common, predicted, truth, chosen]);
     part.release();
   }
   const all = sum(own);

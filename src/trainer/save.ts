@@ -109,11 +109,16 @@ export async function saveEpoch(
         await fs.rm(own(checkpointFiles.epoch(old.epoch)), { force: true });
     }
   } catch (error) {
-    if (error instanceof DistmisError && error.code === "DISK_FULL") throw error;
-    // The folder could be read when the trial began: it is this node that lost it.
-    throw new DistmisError("TRAINER_FAILED", messageOf(error), { cause: error });
+    throw unsaved(error);
   }
   return checkpoint;
+}
+
+/** What a trial ends with that can't write into its folder. */
+export function unsaved(error: unknown): DistmisError {
+  if (error instanceof DistmisError && error.code === "DISK_FULL") return error;
+  // The folder could be read when the trial began: it is this node that lost it.
+  return new DistmisError("TRAINER_FAILED", messageOf(error), { cause: error });
 }
 
 /** Lets `name` be the file that `target` is, in place of what it was; nothing if there is no such file. */

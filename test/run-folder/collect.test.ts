@@ -1,11 +1,20 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { link, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { defineExperiment } from "../../src/config/index.ts";
 import { findCheckpoint } from "../../src/inference/index.ts";
-import { checkpointFiles, collectRun, openRun, type RunFolder, readRun, runFiles } from "../../src/run-folder/index.ts";
+import {
+  checkpointFiles,
+  collectRun,
+  openRun,
+  previewFiles,
+  type RunFolder,
+  readRun,
+  runFiles,
+} from "../../src/run-folder/index.ts";
 
 let folder = "";
 let count = 0;
@@ -145,5 +154,25 @@ describe("collectRun", () => {
     await run.close();
     const { files, keptBytes } = await collectRun(dir);
     assert.deepEqual([files, keptBytes], [[], 2000]);
+  });
+
+  it("takes segmentations away with the checkpoints of trials that it lets go", async () => {
+    const dir = newDir();
+    const run = await runIn(dir);
+    for (const trial of ["0001", "0002", "0003", "0005"]) {
+      const folder = path.join(dir, "trials", trial, previewFiles.dir);
+      await mkdir(folder);
+      for (const file of [previewFiles.facts(1), previewFiles.volume(1, 0), previewFiles.picture(1)])
+        await writeFile(path.join(dir, "trials", trial, file), "x");
+    }
+    const left = async () => {
+      const trials = await readdir(path.join(dir, "trials"));
+      return trials.filter((trial) => existsSync(path.join(dir, "trials", trial, previewFiles.dir))).toSorted();
+    };
+    await run.close();
+    await collectRun(dir);
+    assert.deepEqual(await left(), ["0001", "0002", "0005"], "not of the failed one");
+    await collectRun(dir, { keepBest: 1 });
+    assert.deepEqual(await left(), ["0001", "0005"]);
   });
 });

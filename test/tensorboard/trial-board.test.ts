@@ -5,6 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { promisify } from "node:util";
+import { PNG } from "pngjs";
 import { createTrialBoard, type TrialBoard } from "../../src/tensorboard/index.ts";
 import { testPython } from "../support/python.ts";
 import { until } from "../support/until.ts";
@@ -41,6 +42,10 @@ describe("the event files of a trial", { timeout: 240_000 }, () => {
     board.started(at(0), "0001", 1, parameters, null);
     board.epoch(at(1), "0001", 1, { loss: 0.5, dice: 0.25 });
     board.epoch(at(2), "0001", 2, { loss: Number.NaN, dice: 0.75 });
+    const png = path.join(folder, "case.png");
+    fs.writeFileSync(png, PNG.sync.write(new PNG({ width: 3, height: 2 })));
+    board.image(at(2), "0001", 2, "case", png);
+    board.image(at(2), "0001", 2, "case", path.join(folder, "none.png"));
     board.epoch(at(3), "0001", 3, { loss: 1e300, dice: 0.5 });
     board.epoch(at(4), "0001", 4, { loss: 0.5, dice: 0.5 });
     board.paused("0001");
@@ -73,6 +78,7 @@ describe("the event files of a trial", { timeout: 240_000 }, () => {
         test_dice: [[5, "0.875"]],
         best_dice: [[2, "0.75"]],
       },
+      images: { case: [[2, "3", "2"]] },
       start: { hparams: parameters, startTimeSecs: 1_800_000_000 },
       end: { status: "STATUS_SUCCESS", endTimeSecs: 1_800_000_023 },
     });
@@ -85,7 +91,7 @@ describe("the event files of a trial", { timeout: 240_000 }, () => {
     board.started(at(0), "0002", 1, { rate: 1 }, null);
     board.epoch(at(1), "0002", 1, { dice: 0.5 });
     await until("a file of the running trial", () => fs.readdirSync(dir).length > 0);
-    const session = { start: { hparams: { rate: 1 }, startTimeSecs: 1_800_000_000 }, end: null };
+    const session = { start: { hparams: { rate: 1 }, startTimeSecs: 1_800_000_000 }, end: null, images: {} };
     assert.deepEqual(await shown("0002"), { curves: { dice: [[1, "0.5"]] }, ...session });
     board.epoch(at(2), "0002", 2, { dice: 0.75 });
     await board.close();

@@ -9,6 +9,7 @@ import { type Phase, type SplitIndex, shuffled } from "../../pipeline/index.ts";
 import { flatten } from "../../tensorflow/index.ts";
 import { beginningOf } from "../beginning.ts";
 import { classMetrics, type Evaluation, evaluate, evaluatedBy } from "../evaluation.ts";
+import { createPreviews } from "../previews.ts";
 import { checkSameWeights, sameBeginning, sumOverReplicas } from "../replicas.ts";
 import { aboutTrial, saveEpoch, standingAfter } from "../save.ts";
 import { patienceIsSpent } from "../standing.ts";
@@ -50,6 +51,17 @@ async function run(trial: TrialContext): Promise<TrialResult> {
     batchSize: train.batch_size_per_replica,
     classes: Math.max(1, network.outputs - 1),
   };
+  const [x, y, z] = validation.shape;
+  const previews =
+    trial.rank === 0
+      ? createPreviews({
+          trialDir: trial.dir,
+          count: train.previews,
+          shape: [x, y, z],
+          info,
+          picture: train.tensorboard ?? !train.debug,
+        })
+      : null;
   const own = evaluatedBy(split, trial.rank, trial.replicas);
   const feed = volumes.feed(plan(trial, training, validation, own, progress.epoch));
   const ended = () => progress.epoch >= train.epochs || patienceIsSpent(progress.standing, progress.epoch, train);
@@ -71,6 +83,7 @@ async function run(trial: TrialContext): Promise<TrialResult> {
           ? undefined
           : await evaluate(runtime.tf, steps.evaluate, progress.state, feed.phase(), split, {
               stop: () => trial.stopRequested(),
+              ...(previews && { see: previews.see }),
               sum: (measured) => {
                 pace.validation = (performance.now() - validationStart) / 1000;
                 return sumOverReplicas(trial, runtime, measured, "validation");
@@ -85,6 +98,9 @@ async function run(trial: TrialContext): Promise<TrialResult> {
       progress.standing = standingAfter(progress, metrics, goal, train);
       const checkpoint =
         trial.rank === 0 ? await saveEpoch(trial.dir, network, progress, before, ended(), metrics, about) : "";
+      if (validated && progress.standing.best?.epoch === progress.epoch) {
+        await previews?.keep(progress.epoch, validated.perVolume);
+      }
       const seconds = (performance.now() - start) / 1000;
       console.log(waitedInWords(progress.epoch, waited + feed.takeWaited(), seconds));
       await trial.report({

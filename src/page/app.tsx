@@ -1,0 +1,132 @@
+/** The frame: which run, which view, and what is wrong. */
+import type { ComponentType } from "preact";
+import { useEffect } from "preact/hooks";
+import { CurvesView } from "./curves-view.tsx";
+import { ExperimentView } from "./experiment-view.tsx";
+import { moment } from "./format.ts";
+import { linkTo, type Place, usePageState, usePlace, useSource, VIEWS, type View } from "./hooks.ts";
+import { OverviewView } from "./overview-view.tsx";
+import { ParametersView } from "./parameters-view.tsx";
+import { SegmentationsView } from "./segmentations-view.tsx";
+import type { Connection, RunData } from "./source.ts";
+import { TimelineView } from "./timeline-view.tsx";
+import { TrialView } from "./trial-view.tsx";
+import { TrialsView } from "./trials-view.tsx";
+
+export interface ViewProperties {
+  data: RunData;
+  place: Place;
+}
+
+const COMPONENTS: Record<View, ComponentType<ViewProperties>> = {
+  overview: OverviewView,
+  trials: TrialsView,
+  curves: CurvesView,
+  parameters: ParametersView,
+  timeline: TimelineView,
+  segmentations: SegmentationsView,
+  experiment: ExperimentView,
+  trial: TrialView,
+};
+
+const TITLES: Record<View, string> = {
+  overview: "Overview",
+  trials: "Trials",
+  curves: "Curves",
+  parameters: "Parameters",
+  timeline: "Timeline",
+  segmentations: "Segmentations",
+  experiment: "Experiment",
+  trial: "Trial",
+};
+
+const CONNECTIONS: Record<Connection, string> = {
+  opening: "connecting",
+  live: "live",
+  lost: "The server does not answer; what is shown is as of before. It is asked again.",
+  refused:
+    "The server has been started again and does not know this page: open the address that it printed. Or keep its token with --token-file.",
+  report: "report",
+};
+
+export function App() {
+  const { connection, runs, version } = usePageState();
+  const { made } = useSource();
+  const asked = usePlace();
+  const [first] = runs.keys();
+  const place: Place = runs.has(asked.run)
+    ? asked
+    : { ...asked, run: first ?? "", view: asked.run === "" ? asked.view : "overview" };
+  const data = runs.get(place.run);
+  const Shown = COMPONENTS[place.view];
+  const title = data === undefined ? "distmis" : `${data.view.name} – distmis`;
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
+  const isDown = connection === "lost" || connection === "refused";
+  return (
+    <>
+      <a class="skip" href="#view">
+        Skip to the view
+      </a>
+      <header>
+        <h1>
+          distmis <span class={`live ${connection}`}>{isDown ? "offline" : CONNECTIONS[connection]}</span>
+        </h1>
+        {made !== null && (
+          <small>
+            {moment(made.at)}, distmis {made.version}
+          </small>
+        )}
+        {runs.size > 1 && (
+          <label>
+            Run{" "}
+            <select
+              value={place.run}
+              onChange={(event) => {
+                location.hash = linkTo({
+                  run: event.currentTarget.value,
+                  view: place.view === "trial" ? "trials" : place.view,
+                });
+              }}
+            >
+              {[...runs].map(([id, { view }]) => (
+                <option key={id} value={id}>
+                  {view.name} ({view.dir.split("/").at(-1)})
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
+        <nav aria-label="Views">
+          {VIEWS.map((view) => (
+            <a
+              key={view}
+              href={linkTo({ run: place.run, view })}
+              aria-current={view === place.view ? "page" : undefined}
+            >
+              {TITLES[view]}
+            </a>
+          ))}
+        </nav>
+      </header>
+      {isDown && (
+        <p class="trouble" role="alert">
+          {CONNECTIONS[connection]}
+        </p>
+      )}
+      {data?.view.trouble != null && (
+        <p class="trouble" role="alert">
+          The journal can't be read to its end, what is shown is as of before: {data.view.trouble}
+        </p>
+      )}
+      <main id="view" tabIndex={-1} data-version={version}>
+        {data === undefined ? (
+          <p class="faint">No run yet.</p>
+        ) : (
+          <Shown data={data} place={place} key={`${place.run}/${place.trial}`} />
+        )}
+      </main>
+    </>
+  );
+}

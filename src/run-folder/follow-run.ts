@@ -1,0 +1,123 @@
+/** A run's state as its journal grows, for whoever looks now and then. Nothing is written. */
+import { stat } from "node:fs/promises";
+import path from "node:path";
+import { messageOf } from "../errors/index.ts";
+import { type LockOwner, lockOwner } from "../lock/index.ts";
+import { followJournal, type JournalNews } from "./follow-journal.ts";
+import { runFiles } from "./layout.ts";
+import { noRun } from "./read-run.ts";
+import type { JournalRecord } from "./record.ts";
+import { createReducer, emptyState, type RunState } from "./state.ts";
+
+/** A run as it was when it was last looked at. */
+export interface RunFollower {
+  /** Absolute. */
+  readonly dir: string;
+  /** Another object after the journal was replaced. Its `running` trials only run while there is an `owner`. */
+  readonly state: RunState;
+  /** The orchestrator that works on it; null if none does. */
+  readonly owner: LockOwner | null;
+  /** Why what stands in the journal could not be read to its end, in words; null if it could. */
+  readonly trouble: string | null;
+  /**
+   * Reads what has been added. Resolves with whether anything is new. What can't be read is `trouble`, and no error: what was read
+   * before stays, and it is tried again when the journal has changed.
+   */
+  look(): Promise<boolean>;
+}
+
+export interface FollowRunOptions {
+  /** Gets each record, in their order. */
+  onRecord?: (record: JournalRecord) => void;
+  /** The journal is another one: all records come again, from the first one on. */
+  onRestart?: () => void;
+}
+
+/**
+ * Follows the run in `dir`, from its first record on; nothing is read before the first look.
+ * @throws DistmisError FILE_UNUSABLE if there is none, naming one that may be meant
+ */
+export async function followRun(
+  dir: string,
+  { onRecord = () => {}, onRestart = () => {} }: FollowRunOptions = {},
+): Promise<RunFollower> {
+  const absolute = path.resolve(dir);
+  const file = runFiles.journal(absolute);
+  if ((await stampOf(file)) === "") throw await noRun(absolute);
+  let state = emptyState();
+  let reduce = createReducer(state);
+  let news: AsyncGenerator<JournalNews, void, undefined> | null = null;
+  /** Of the records that were handed on; the first one's time tells its journal from another one. */
+  let lastSeq = 0;
+  let begun = "";
+  let owner: LockOwner | null = null;
+  let trouble: string | null = null;
+  let troubledAt = "";
+
+  const restart = (): void => {
+    if (lastSeq === 0) return;
+    state = emptyState();
+    reduce = createReducer(state);
+    lastSeq = 0;
+    onRestart();
+  };
+  const take = (record: JournalRecord): void => {
+    if (record.seq === 1) {
+      if (record.time !== begun) restart();
+      begun = record.time;
+    }
+    // After trouble, a journal is read from its start.
+    if (record.seq <= lastSeq) return;
+    reduce(record);
+    lastSeq = record.seq;
+    onRecord(record);
+  };
+  const readNews = async (): Promise<void> => {
+    if (trouble !== null && (await stampOf(file)) === troubledAt) return;
+    news ??= followJournal(file, { lookMilliseconds: 0 });
+    for (;;) {
+      const { value, done } = await news.next();
+      if (done === true || value.type === "quiet") break;
+      if (value.type === "replaced") restart();
+      else for (const record of value.records) take(record);
+    }
+    trouble = null;
+  };
+
+  return {
+    dir: absolute,
+    get state() {
+      return state;
+    },
+    get owner() {
+      return owner;
+    },
+    get trouble() {
+      return trouble;
+    },
+    async look() {
+      const before = { state, lastSeq, trouble, owner: owner?.since };
+      try {
+        // Before the journal: an orchestrator that ends in between has written its last word.
+        owner = await lockOwner(runFiles.lock(absolute));
+        await readNews();
+      } catch (error) {
+        trouble = messageOf(error);
+        troubledAt = await stampOf(file);
+        news = null;
+      }
+      return (
+        before.state !== state ||
+        before.lastSeq !== lastSeq ||
+        before.trouble !== trouble ||
+        before.owner !== owner?.since
+      );
+    },
+  };
+}
+
+/** Changes when the file does; empty if there is none. */
+async function stampOf(file: string): Promise<string> {
+  const found = await stat(file).catch(() => null);
+  return found === null ? "" : `${found.ino} ${found.size} ${found.mtimeMs}`;
+}

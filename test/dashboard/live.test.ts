@@ -1,0 +1,125 @@
+/** The page while things change: a run that grows, a journal that breaks, a server that starts again. */
+import assert from "node:assert/strict";
+import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import type { Browser, Page } from "playwright-core";
+import { type Dashboard, serveDashboard } from "../../src/dashboard/index.ts";
+import { openRun, type RunFolder, runFiles } from "../../src/run-folder/index.ts";
+import { noBrowser, openBrowser, openPage, shoot } from "./browser.ts";
+import { gridExperiment } from "./made-run.ts";
+
+describe("the page of a run that goes on", { skip: noBrowser, timeout: 120_000 }, () => {
+  let folder = "";
+  let browser: Browser;
+  let dashboard: Dashboard;
+  let page: Page;
+  let run: RunFolder;
+  let complaints: string[] = [];
+  const dir = () => path.join(folder, "growing");
+  const tokenFile = () => path.join(folder, "token");
+
+  before(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "distmis-live-"));
+    run = await openRun(dir(), gridExperiment("growing"));
+    await run.commit();
+    dashboard = await serveDashboard([dir()], { tokenFile: tokenFile() });
+    browser = await openBrowser();
+    ({ page, complaints } = await openPage(browser));
+    await page.goto(dashboard.url);
+  });
+  after(async () => {
+    await run?.close();
+    await browser?.close();
+    await dashboard?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const facts = { attempt: 1, epochs: 3, seconds: 1, volumesPerSecond: 1, peakResidentBytes: 1, checkpoint: "" };
+  const begin = async (trial: string): Promise<void> => {
+    run.record({ type: "trial_created", trial, parameters: { "model.norm": "batch" } });
+    run.record({ type: "attempt_started", trial, attempt: 1, replicas: 1, nodes: ["n1"], gpus: ["0"] });
+    await run.commit();
+  };
+  const report = async (trial: string, epoch: number, val_dice: number): Promise<void> => {
+    run.record({ type: "epoch", trial, epoch, metrics: { val_dice }, ...facts });
+    await run.commit();
+  };
+  const tile = (text: string | RegExp) => page.locator(".tiles > div").filter({ hasText: text });
+
+  it("shows each report as it comes", async () => {
+    await tile("Staterunning").getByText(`process ${process.pid}`).waitFor();
+    await page.getByText("No trial has reported val_dice yet.").waitFor();
+    await begin("0001");
+    await page.getByText("1 trial running").waitFor();
+    await report("0001", 1, 0.25);
+    await tile("Best val_dice0.2500").waitFor();
+    await page.getByRole("link", { name: "Curves" }).click();
+    await page.getByRole("img", { name: "val_dice by epoch of 1 trial" }).waitFor();
+    await begin("0002");
+    await report("0002", 1, 0.5);
+    await page.getByRole("img", { name: "val_dice by epoch of 2 trials" }).waitFor();
+    await page.getByRole("link", { name: "Timeline" }).click();
+    await page.getByRole("heading", { name: "1 of 1 GPU busy" }).waitFor();
+    await shoot(page, "live");
+  });
+
+  it("follows a log", async () => {
+    const log = runFiles.trialLog(dir(), "0002");
+    await mkdir(path.dirname(log), { recursive: true });
+    await writeFile(log, "one\n");
+    await page.getByRole("link", { name: "0002" }).first().click();
+    await page.getByText("one").waitFor();
+    await appendFile(log, "two\n");
+    await page.locator("pre.log").getByText("two").waitFor();
+  });
+
+  it("says that a journal is broken and shows what it knows, until it is mended", async () => {
+    await page.getByRole("link", { name: "Overview" }).click();
+    const journal = runFiles.journal(dir());
+    await appendFile(journal, "not a record\n");
+    await report("0002", 2, 0.75);
+    await page.getByRole("alert").getByText("can't be read to its end").waitFor();
+    assert.match(
+      (await page.getByRole("alert").textContent()) ?? "",
+      /journal\.jsonl:\d+: expected a record .*, and valid records follow/,
+    );
+    await tile("Best val_dice0.5000").waitFor();
+    await shoot(page, "broken");
+    await writeFile(journal, (await readFile(journal, "utf8")).replace("not a record\n", ""));
+    await page.getByRole("alert").waitFor({ state: "detached" });
+    await tile("Best val_dice0.7500").waitFor();
+  });
+
+  it("comes back when the server does, and says so where it can't", async () => {
+    const port = Number(new URL(dashboard.url).port);
+    await dashboard.close();
+    await page.getByRole("alert").getByText("The server does not answer").waitFor();
+    await tile("Best val_dice0.7500").waitFor();
+    await report("0002", 3, 0.875);
+    dashboard = await serveDashboard([dir()], { port, tokenFile: tokenFile() });
+    await page.getByRole("alert").waitFor({ state: "detached" });
+    await tile("Best val_dice0.8750").waitFor();
+    await dashboard.close();
+    dashboard = await serveDashboard([dir()], { port });
+    await page.getByRole("alert").getByText("open the address that it printed").waitFor();
+    await shoot(page, "refused");
+    await page.goto(dashboard.url);
+    await tile("Best val_dice0.8750").waitFor();
+    assert.equal(await page.getByRole("alert").count(), 0);
+  });
+
+  it("sees the end", async () => {
+    for (const trial of ["0001", "0002"])
+      run.record({ type: "trial_ended", trial, attempt: 1, state: "completed", metrics: {}, error: null });
+    run.record({ type: "run_ended", state: "finished" });
+    await run.close();
+    await tile("Statefinished").waitFor();
+    await tile("Time remaining0.0 s").waitFor();
+    const others = complaints.filter(
+      (each) => !/ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE|401/.test(each),
+    );
+    assert.deepEqual(others, []);
+  });
+});

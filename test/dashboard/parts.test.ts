@@ -1,0 +1,122 @@
+/** What the page works out, without a browser. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { lanesOf } from "../../src/page/lanes.ts";
+import { axisOf, ranks } from "../../src/page/parameter-axes.ts";
+import { smoothed } from "../../src/page/smooth.ts";
+import { type Column, filterOf, sorted } from "../../src/page/trial-filter.ts";
+import type { AttemptView, TrialView } from "../../src/page-data/index.ts";
+
+function trial(id: string, value: number | null, parameters: TrialView["parameters"] = {}): TrialView {
+  const rest = { epoch: 1, epochs: 2, metrics: {}, seconds: 1, nodes: ["n1"], gpus: [], attempts: 1, error: null };
+  return { id, state: "completed", parameters, best: value === null ? null : { value, epoch: 1 }, ...rest };
+}
+
+const columns: Column[] = [
+  { id: "best", title: "val_dice", name: "Best", of: ({ best }) => best?.value },
+  { id: "model.norm", title: "norm", name: "model.norm", of: ({ parameters }) => parameters["model.norm"] },
+];
+const trials = [
+  trial("0001", 0.5, { "model.norm": "batch" }),
+  trial("0002", null, { "model.norm": "group" }),
+  trial("0003", 0.9, { "model.norm": "group" }),
+];
+
+describe("the table", () => {
+  it("filters by columns and by text", () => {
+    const ids = (text: string) => trials.filter(filterOf(text, columns)).map(({ id }) => id);
+    assert.deepEqual(ids(""), ["0001", "0002", "0003"]);
+    assert.deepEqual(ids("norm=group"), ["0002", "0003"]);
+    assert.deepEqual(ids("model.norm=group val_dice>0.8"), ["0003"]);
+    assert.deepEqual(ids("val_dice<=0.5"), ["0001"]);
+    assert.deepEqual(ids("GROUP"), ["0002", "0003"]);
+    assert.deepEqual(ids("(["), [], "what is no column is text");
+  });
+
+  it("sorts, with those without a value last in both directions", () => {
+    const ids = (descending: boolean) => sorted(trials, { column: "best", descending }, columns).map(({ id }) => id);
+    assert.deepEqual(ids(true), ["0003", "0001", "0002"]);
+    assert.deepEqual(ids(false), ["0001", "0003", "0002"]);
+  });
+});
+
+describe("smoothing", () => {
+  it("has no pull to zero at the start, and passes over gaps", () => {
+    assert.deepEqual(
+      smoothed([1, 1, 1], 0.9).map((value) => Number(value?.toFixed(6))),
+      [1, 1, 1],
+    );
+    assert.deepEqual(smoothed([1, null, 3], 0), [1, null, 3]);
+    const [, gap, last] = smoothed([1, null, 3], 0.5);
+    assert.equal(gap, null);
+    assert.ok(Math.abs((last ?? 0) - (1 * 0.25 + 3 * 0.5) / 0.75) < 1e-9);
+  });
+});
+
+describe("the axes of parameters", () => {
+  const of = (...values: (number | string | boolean)[]) =>
+    axisOf(
+      "p",
+      values.map((value, index) => trial(String(index), 1, { p: value })),
+    );
+  it("are logarithmic where values spread over orders, and steps where there are few", () => {
+    assert.deepEqual(of("b", "a", true).values, ["a", "b", "true"]);
+    assert.deepEqual(of(8, 16, 32, 8, 16, 32).values, ["8", "16", "32"]);
+    assert.equal(of(0.1, 0.12, 0.17).kind, "number", "drawn from a range");
+    const many = Array.from({ length: 20 }, (_, index) => index);
+    assert.equal(of(...many.map((index) => 10 ** (-index / 4))).kind, "log");
+    assert.equal(of(...many).kind, "number");
+  });
+  it("colour by rank", () => {
+    assert.deepEqual(ranks([0.1, 0.9, 0.5], "max"), [0, 1, 0.5]);
+    assert.deepEqual(ranks([0.1, 0.9, 0.5], "min"), [1, 0, 0.5]);
+  });
+});
+
+describe("the timeline", () => {
+  const at = (
+    node: string,
+    gpu: string | null,
+    start: number,
+    end: number | null,
+    more: Partial<AttemptView> = {},
+  ) => ({
+    trial: "0001",
+    attempt: 1,
+    places: [{ node, gpu }],
+    start,
+    end,
+    outcome: end === null ? ("running" as const) : ("completed" as const),
+    error: null,
+    ...more,
+  });
+  it("tells utilisation, gaps and failures of each GPU", () => {
+    const lanes = lanesOf(
+      [
+        at("n10", "0", 0, 10_000),
+        at("n2", "0", 0, 4_000, { outcome: "lost" }),
+        at("n2", "0", 6_000, null, { attempt: 2 }),
+      ],
+      0,
+      10_000,
+    );
+    assert.deepEqual(
+      lanes.map(({ node, utilisation, longestGap, failures, retries, running }) => [
+        node,
+        utilisation,
+        longestGap,
+        failures,
+        retries,
+        running.length,
+      ]),
+      [
+        ["n2", 0.8, 2, 1, 1, 1],
+        ["n10", 1, 0, 0, 0, 0],
+      ],
+    );
+  });
+  it("draws trials that share a GPU beside each other, and counts their time once", () => {
+    const [lane] = lanesOf([at("n", "0", 0, 10_000), at("n", "0", 2_000, 6_000)], 0, 10_000);
+    assert.deepEqual([lane?.rows, lane?.utilisation, lane?.bars.map(({ row }) => row)], [2, 1, [0, 1]]);
+  });
+});
