@@ -19,9 +19,9 @@ const missing = slurmMissing();
 if (missing !== null) throw new Error(`bringup can't be measured here: ${missing}`);
 
 const peers = path.join(import.meta.dirname, "peers");
-const ours = path.join(import.meta.dirname, "bringup-ours.ts");
+const ours = path.join(import.meta.dirname, "bringup-ours.mjs");
 const SIDES = {
-  ours: `exec ${process.execPath} --import tsx ${ours} ${NODES}`,
+  ours: `exec ${process.execPath} ${ours} ${NODES}`,
   distmis: `exec bash ${peers}/bringup_distmis.sh`,
   symmetric: `exec bash ${peers}/bringup_symmetric.sh`,
 } as const;

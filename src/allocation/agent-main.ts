@@ -1,8 +1,9 @@
 /** The program of agent.ts, started by `srun` on a node; ends with its input, or by a signal. */
 import { createInterface } from "node:readline";
+import { deferred } from "../async/index.ts";
 import { messageOf } from "../errors/index.ts";
 import { runNode } from "./agent.ts";
-import { type AgentSaid, BEAT_MILLISECONDS, MISSED_BEATS, startSchema } from "./messages.ts";
+import { type AgentSaid, BEAT_MILLISECONDS, joinSchema, MISSED_BEATS, startSchema } from "./messages.ts";
 
 const end = new AbortController();
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => end.abort());
@@ -15,6 +16,7 @@ const say = (said: AgentSaid): void => {
 };
 const lines = createInterface({ input: process.stdin });
 lines.once("close", () => end.abort());
+const head = deferred<string>();
 let started = false;
 let missed = 0;
 setInterval(() => {
@@ -23,9 +25,11 @@ setInterval(() => {
 }, BEAT_MILLISECONDS).unref();
 lines.on("line", (line) => {
   missed = 0;
-  if (line === "" || started) return;
+  if (line === "") return;
+  const said: unknown = JSON.parse(line);
+  if (started) return head.resolve(joinSchema.parse(said).address);
   started = true;
-  runNode(startSchema.parse(JSON.parse(line)), say, end.signal)
+  runNode(startSchema.parse(said), head.promise, say, end.signal)
     .catch((error: unknown) => {
       say({ type: "lost", reason: messageOf(error) });
       process.exitCode = 1;

@@ -33,10 +33,16 @@ function visibleGpus(): number {
 }
 
 /**
- * Runs a node until `end`, and starts it again when it dies; a head that dies ends the agent, as its cluster is gone with it.
+ * Runs a node until `end`, a worker's from when `head` resolves with the head's address, and starts it again when it dies; a head that dies ends the agent, as its cluster is gone with it.
  * Nothing is left when this resolves: no process, no file.
  */
-export async function runNode(start: StartNode, say: (said: AgentSaid) => void, end: AbortSignal): Promise<void> {
+export async function runNode(
+  start: StartNode,
+  head: Promise<string>,
+  say: (said: AgentSaid) => void,
+  end: AbortSignal,
+): Promise<void> {
+  const address = start.role === "head" ? null : head;
   const dir = await createPrivateDir();
   const mark = randomUUID();
   // At once: nobody else uses this Ray, and SLURM kills what lives KillWait (30 s, on some clusters less) after its warning.
@@ -61,12 +67,14 @@ export async function runNode(start: StartNode, say: (said: AgentSaid) => void, 
           gpus,
           resources: {},
           labels: {},
-          address: start.address,
+          address,
           ip,
           tempDir: path.join(dir.path, "ray"),
           logFile: path.join(dir.path, "ray.log"),
           environment: {
             ...QUICK_TO_NOTICE,
+            // Else each node starts as many Pythons as it has CPUs when the shim joins, and none of them is used.
+            RAY_prestart_worker_first_driver: "0",
             RAY_AUTH_MODE: "token",
             RAY_AUTH_TOKEN_PATH: tokenFile,
             RAY_AUTH_TOKEN: undefined,
@@ -84,7 +92,7 @@ export async function runNode(start: StartNode, say: (said: AgentSaid) => void, 
         if (end.aborted) return;
         say({ type: "lost", reason: messageOf(error) });
       }
-      if (start.address === null) return;
+      if (address === null) return;
       await clean();
       if (performance.now() - began > LONGEST_PAUSE_MILLISECONDS) pause = FIRST_PAUSE_MILLISECONDS;
       await Promise.race([delay(pause, undefined, { signal: end }).catch(() => {}), ended]);

@@ -55,6 +55,7 @@ export async function bringUp(options: BringUpOptions = {}): Promise<AllocationR
       `--min-nodes ${needed}: job ${allocation.jobId} has ${hosts.length} nodes; expected at most as many`,
     );
   }
+
   const token = randomBytes(32).toString("hex");
   const dir = await createPrivateDir();
   const tokenFile = path.join(dir.path, "token");
@@ -102,31 +103,29 @@ function startNodes(
   const all = deferred<void>();
   let running = false;
 
-  const steps: HostStep[] = hosts.map((host, index) =>
-    keepHost(host, index === 0, {
-      ready(address) {
-        if (index === 0) {
-          head.resolve(address);
-          for (const step of steps.slice(1)) step.start({ ...message(step), address });
-        }
-        if (steps.every(({ ready }) => ready)) all.resolve();
-        if (running) notice(`${host.name} has joined`);
-      },
-      lost(reason) {
-        if (index === 0) headLost.resolve(reason);
-        // At the end of a job SLURM ends everything in it at once.
-        if (running && options.signal?.aborted !== true) notice(reason);
-      },
-    }),
-  );
-  const message = ({ host }: HostStep) => ({
-    token,
-    address: null,
-    cpus: host.cpus,
-    interface: options.interface ?? null,
-  });
   // All agents start at once; the others have loaded what they need when the head answers.
-  steps[0]?.start(message(steps[0]));
+  const steps: HostStep[] = hosts.map((host, index) => {
+    const role = index === 0 ? "head" : "worker";
+    return keepHost(
+      host,
+      { role, token, cpus: host.cpus, interface: options.interface ?? null },
+      {
+        ready(address) {
+          if (role === "head") {
+            head.resolve(address);
+            for (const step of steps.slice(1)) step.join(address);
+          }
+          if (steps.every(({ ready }) => ready)) all.resolve();
+          if (running) notice(`${host.name} has joined`);
+        },
+        lost(reason) {
+          if (role === "head") headLost.resolve(reason);
+          // At the end of a job SLURM ends everything in it at once.
+          if (running && options.signal?.aborted !== true) notice(reason);
+        },
+      },
+    );
+  });
 
   const missing = (): string =>
     steps

@@ -20,8 +20,8 @@ export interface HostStep {
   readonly ready: boolean;
   /** Why it is not, if it has said so. */
   readonly reason: string | null;
-  /** Hands the agent what it needs to start its node, now and after every start of the step. */
-  start(start: StartNode): void;
+  /** Hands the agent of a worker the head's address, now and after every start of the step. */
+  join(address: string): void;
   /** Resolves when nothing of it is left on the node, or `srun` was killed. Idempotent. */
   close(): Promise<void>;
 }
@@ -53,12 +53,12 @@ export function stepArguments({ name, cpus }: Host): string[] {
 }
 
 /** Starts the agent of a host, and keeps at it until `close`. A head is started once only. */
-export function keepHost(host: Host, isHead: boolean, events: HostEvents): HostStep {
+export function keepHost(host: Host, start: StartNode, events: HostEvents): HostStep {
   const closing = new AbortController();
   let ready = false;
   let reason: string | null = null;
-  let message: StartNode | null = null;
-  let tell: () => void = () => {};
+  let head: string | null = null;
+  let tell: (said: unknown) => void = () => {};
   let finish: () => void = () => {};
 
   const lost = (why: string): void => {
@@ -79,9 +79,10 @@ export function keepHost(host: Host, isHead: boolean, events: HostEvents): HostS
     });
     const words: string[] = [];
     child.stdin.on("error", () => {}); // It has ended; its exit tells.
-    tell = () => message !== null && child.stdin.write(`${JSON.stringify(message)}\n`);
+    tell = (said) => child.stdin.write(`${JSON.stringify(said)}\n`);
     finish = () => child.stdin.end();
-    tell();
+    tell(start);
+    if (head !== null) tell({ address: head });
     const beat = setInterval(() => child.stdin.writable && child.stdin.write("\n"), BEAT_MILLISECONDS);
     if (closing.signal.aborted) finish();
     createInterface({ input: child.stdout }).on("line", (line) => {
@@ -126,7 +127,7 @@ export function keepHost(host: Host, isHead: boolean, events: HostEvents): HostS
       if (closing.signal.aborted) return;
       // What the agent itself has said is closer to the cause.
       lost(ready || reason === null ? `${host.name}: ${words}` : reason);
-      if (isHead) return;
+      if (start.role === "head") return;
       if (performance.now() - began > LONGEST_PAUSE_MILLISECONDS) pause = FIRST_PAUSE_MILLISECONDS;
       await delay(pause, undefined, { signal: closing.signal }).catch(() => {});
       pause = Math.min(2 * pause, LONGEST_PAUSE_MILLISECONDS);
@@ -142,9 +143,9 @@ export function keepHost(host: Host, isHead: boolean, events: HostEvents): HostS
     get reason() {
       return reason;
     },
-    start(start) {
-      message = start;
-      tell();
+    join(address) {
+      head = address;
+      tell({ address });
     },
     close() {
       closing.abort();

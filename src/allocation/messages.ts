@@ -9,10 +9,9 @@ export const BEAT_MILLISECONDS = 5_000;
 /** Counted and not timed: of a job that is suspended, all processes are. */
 export const MISSED_BEATS = 6;
 
-/** To an agent, once. The end of its input ends its node. */
+/** To an agent, first. The end of its input ends its node. */
 export const startSchema = z.object({
-  /** host:port of the head; null: this node is the head. */
-  address: z.string().nullable(),
+  role: z.enum(["head", "worker"]),
   /** Of Ray's token authentication. Not in the environment or the arguments, which others may see. */
   token: z.string(),
   cpus: z.int(),
@@ -20,6 +19,9 @@ export const startSchema = z.object({
   interface: z.string().nullable(),
 });
 export type StartNode = z.output<typeof startSchema>;
+
+/** To the agent of a worker, when the head is there: host:port of the head. */
+export const joinSchema = z.object({ address: z.string() });
 
 export const saidSchema = z.discriminatedUnion("type", [
   /** The node is part of the cluster. */

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { DistmisError } from "../errors/index.ts";
 import { type FoundProcess, processesWith } from "../processes/index.ts";
+import { RAY_COMMAND } from "./start.ts";
 
 const POLL_MILLISECONDS = 50;
 
@@ -41,7 +42,7 @@ export async function endMarked(variables: readonly string[], graceMilliseconds:
   const find = (): FoundProcess[] => variables.flatMap(processesWith);
   if (graceMilliseconds === 0) return killAll(find);
   signalAll(
-    find().filter(({ command }) => command.includes(" start ")),
+    find().filter(({ command }) => command.includes(RAY_COMMAND)),
     "SIGTERM",
   );
   const end = performance.now() + graceMilliseconds;

@@ -5,7 +5,7 @@ import fs from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { DistmisError, messageOf } from "../errors/index.ts";
-import { pythonPath } from "../paths/index.ts";
+import { packageRoot, pythonPath } from "../paths/index.ts";
 import { freePort } from "./free-port.ts";
 
 /** Ray needs 3 to 10 s; a busy machine several times that. */
@@ -15,6 +15,9 @@ const POLL_MILLISECONDS = 50;
 const OBJECT_STORE_BYTES = 80_000_000;
 const LOG_LINES = 6;
 
+/** Ray's command line; by this name its process is known, too. */
+export const RAY_COMMAND = "python_shim/distmis_shim/ray_command.py";
+
 export interface RayNodeOptions {
   /** For messages, for example "node 2 of Ray". */
   name: string;
@@ -23,8 +26,8 @@ export interface RayNodeOptions {
   /** Custom resources. */
   resources: Readonly<Record<string, number>>;
   labels: Readonly<Record<string, string>>;
-  /** host:port of the head; null starts the head. */
-  address: string | null;
+  /** host:port of the head; null starts the head. A promise has everything prepared while it is waited for. */
+  address: string | Promise<string> | null;
   /** Address of this node for the others; null leaves it to Ray. */
   ip: string | null;
   /** Ray's folder: short, as sockets lie in it, and of this node alone. It is emptied. */
@@ -49,10 +52,10 @@ export interface RayNodeProcess {
  * @throws DistmisError SETUP_INCOMPLETE, CLUSTER_UNAVAILABLE, INTERRUPTED; its processes may live then
  */
 export async function startRayNode(options: RayNodeOptions): Promise<RayNodeProcess> {
-  const { name, address, tempDir, logFile, signal } = options;
-  const ray = path.join(path.dirname(pythonPath()), "ray");
-  await fs.access(ray, fs.constants.X_OK).catch(() => {
-    throw new DistmisError("SETUP_INCOMPLETE", `${ray} is missing: run \`distmis setup\``);
+  const { name, tempDir, logFile, signal } = options;
+  const python = pythonPath();
+  await fs.access(python, fs.constants.X_OK).catch(() => {
+    throw new DistmisError("SETUP_INCOMPLETE", `${python} is missing: run \`distmis setup\``);
   });
   await fs.rm(tempDir, { recursive: true, force: true });
   const log = await fs.open(logFile, "w", 0o600);
@@ -61,9 +64,7 @@ export async function startRayNode(options: RayNodeOptions): Promise<RayNodeProc
     const command = [
       // TERM and not KILL: `ray start` ends its processes on it.
       ...(options.diesWithParent ? ["setpriv", "--pdeathsig", "TERM"] : []),
-      ray,
-      ...rayArguments(options),
-      ...(await roleArguments(address)),
+      ...[python, path.join(packageRoot(), RAY_COMMAND)],
     ];
     child = spawn(command[0] as string, command.slice(1), {
       env: {
@@ -72,17 +73,26 @@ export async function startRayNode(options: RayNodeOptions): Promise<RayNodeProc
         // Else Ray's processes write their titles over their environment, and so over any mark in it.
         SPT_NOENV: "1",
       },
-      stdio: ["ignore", log.fd, log.fd],
+      stdio: ["pipe", log.fd, log.fd],
       detached: true,
     });
     if (!options.diesWithParent) child.unref();
     await once(child, "spawn");
   } catch (error) {
-    throw new DistmisError("SETUP_INCOMPLETE", `${ray} cannot be run: ${messageOf(error)}: run \`distmis setup\``);
+    throw new DistmisError("SETUP_INCOMPLETE", `${python} cannot be run: ${messageOf(error)}: run \`distmis setup\``);
   } finally {
     await log.close();
   }
   const ended = endOf(child, logFile);
+  child.stdin?.on("error", () => {}); // It has ended; `ended` tells.
+  const address = await Promise.race([options.address, ended.then(() => null), aborted(signal)]);
+  if (address === null && options.address !== null) {
+    child.stdin?.end();
+    if (signal.aborted) throw new DistmisError("INTERRUPTED", `the start of ${name} was interrupted`);
+    throw notStarted(name, await ended);
+  }
+  const args = [...rayArguments(options), ...(address === null ? await headArguments() : [`--address=${address}`])];
+  child.stdin?.end(`${JSON.stringify(args)}\n`);
   const current = path.join(tempDir, "ray_current_cluster");
   const end = performance.now() + START_MILLISECONDS;
   for (;;) {
@@ -122,6 +132,8 @@ function rayArguments({ cpus, gpus, resources, labels, tempDir, ip }: RayNodeOpt
   const named = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
   return [
     ...["start", "--block", "--disable-usage-stats", `--temp-dir=${tempDir}`],
+    // What trainers print goes its own way: no process is needed to send it to drivers.
+    "--include-log-monitor=false",
     ...[`--num-cpus=${cpus}`, `--num-gpus=${gpus}`, `--object-store-memory=${OBJECT_STORE_BYTES}`],
     ...(Object.keys(resources).length > 0 ? [`--resources=${JSON.stringify(resources)}`] : []),
     ...(named.length > 0 ? [`--labels=${named}`] : []),
@@ -132,8 +144,16 @@ function rayArguments({ cpus, gpus, resources, labels, tempDir, ip }: RayNodeOpt
   ];
 }
 
-async function roleArguments(address: string | null): Promise<string[]> {
-  if (address !== null) return [`--address=${address}`];
-  const [port, clientPort] = [await freePort(), await freePort()];
-  return ["--head", `--port=${port}`, `--ray-client-server-port=${clientPort}`, "--include-dashboard=false"];
+async function headArguments(): Promise<string[]> {
+  // No cluster of ours grows by itself: no monitor.
+  const without = ["--include-dashboard=false", "--no-monitor"];
+  return ["--head", `--port=${await freePort()}`, `--ray-client-server-port=${await freePort()}`, ...without];
+}
+
+/** Resolves when the signal does; what waits for it looks itself. */
+function aborted(signal: AbortSignal): Promise<null> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(null);
+    signal.addEventListener("abort", () => resolve(null), { once: true });
+  });
 }

@@ -35,7 +35,11 @@ interface Agent {
 const beats: NodeJS.Timeout[] = [];
 after(() => beats.forEach(clearInterval));
 
-function startAgent(start: Partial<StartNode>, environment: Record<string, string> = {}, silent = false): Agent {
+function startAgent(
+  start: Partial<StartNode> & { address?: string },
+  environment: Record<string, string> = {},
+  silent = false,
+): Agent {
   const [program = "", ...args] = entryCommand(moduleUrl("allocation/agent-main"));
   const env = { ...process.env, SLURMD_NODENAME: os.hostname(), ...environment };
   const child = spawn(program, args, { env, stdio: ["pipe", "pipe", "inherit"] });
@@ -44,7 +48,13 @@ function startAgent(start: Partial<StartNode>, environment: Record<string, strin
   createInterface({ input: child.stdout }).on("line", (line) => said.push(saidSchema.parse(JSON.parse(line))));
   // Somebody is there, unless a test says nothing more.
   if (!silent) beats.push(setInterval(() => child.stdin.write("\n"), BEAT_MILLISECONDS));
-  child.stdin.write(`${JSON.stringify({ address: null, token: TOKEN, cpus: 2, interface: null, ...start })}\n`);
+  const { address, ...rest } = start;
+  const role = address === undefined ? "head" : "worker";
+  child.stdin.write(`${JSON.stringify({ role, token: TOKEN, cpus: 2, interface: null, ...rest })}
+`);
+  if (address !== undefined)
+    child.stdin.write(`${JSON.stringify({ address })}
+`);
   const ownFolder = (): string | undefined =>
     fs
       .readdirSync("/tmp")

@@ -58,7 +58,7 @@ describe("a search on the nodes of a job", { skip }, () => {
     await cluster.untilJob(refused, ["COMPLETED", "FAILED"], 120_000);
     assert.match(
       jobs.log(refused),
-      /^distmis: job \d+: 1 of 2 nodes came within 25 s, needed 2 \(--min-nodes, --node-deadline\); missing: node2 \(.*ray is missing: run `distmis setup`\)$/m,
+      /^distmis: job \d+: 1 of 2 nodes came within 25 s, needed 2 \(--min-nodes, --node-deadline\); missing: node2 \(.*python is missing: run `distmis setup`\)$/m,
     );
     assert.match(await cluster.exec("scontrol", "show", "job", refused), /ExitCode=1:0/);
     await jobs.gone(refused);

@@ -1,5 +1,5 @@
 /** Ours of bringup.bench.ts: connects as `distmis run --ray-address slurm` does, and says when all nodes are there. */
-import { connect } from "../src/index.ts";
+import { connect } from "../dist/index.js";
 
 const cluster = await connect({ rayAddress: "slurm" });
 const { nodes } = await cluster.describe();
