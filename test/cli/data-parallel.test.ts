@@ -94,7 +94,7 @@ test("trains model by model on two replicas, and goes on after the loss of a rep
     const losses = events.filter((event) => event.type === "epoch" && event.trial === trial).map((e) => e.metrics.loss);
     assert.ok((losses.at(-1) ?? 1) < (losses[0] ?? 0), "it learns");
     const files = fs.readdirSync(runFiles.trial(runDir, trial)).filter((name) => !name.startsWith("events.out."));
-    assert.deepEqual(files.toSorted(), ["checkpoints", "config.json", "trainer-1.log", "trainer.log"]);
+    assert.deepEqual(files.toSorted(), ["checkpoints", "config.json", "previews", "trainer-1.log", "trainer.log"]);
   }
   const log = fs.readFileSync(runFiles.trialLog(runDir, "0001"), "utf8");
   assert.match(log, new RegExp(`^continues after epoch ${resumed - 1} from `, "m"));
