@@ -39,15 +39,6 @@ describe("a search goes on", { skip, concurrency: true }, () => {
   const ended = (cluster: SlurmCluster, job: string, minutes: number): Promise<string> =>
     cluster.untilJob(job, ["COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL"], minutes * MINUTE);
 
-  /** Ends the two minutes for which SLURM holds a requeued job, which begin when the job has left its nodes. */
-  async function startNow(cluster: SlurmCluster, job: string): Promise<void> {
-    const held = async (): Promise<boolean> =>
-      /JobState=PENDING Reason=BeginTime/.test(await cluster.exec("scontrol", "show", "job", job)) &&
-      (await cluster.exec("squeue", "-h", "-j", job, "-o", "%t")).trim() === "PD";
-    await until("the job in the queue", held, MINUTE);
-    await cluster.exec("scontrol", "update", `JobId=${job}`, "StartTime=now");
-  }
-
   /** Asserts that every epoch of every trial is known, once, and every trial completed, once. */
   function isWhole(jobs: SearchJobs, name: string, trials: number, epochs: number): void {
     const records = jobs.journal(name);
@@ -72,7 +63,7 @@ describe("a search goes on", { skip, concurrency: true }, () => {
           return state === "COMPLETED" || state === "FAILED";
         }
         restarts++;
-        await startNow(cluster, job);
+        await cluster.startNow(job);
         return false;
       };
       await until(() => `the end of job ${job}: ${jobs.log(job).slice(-2000)}`, goesOn, 14 * MINUTE);
@@ -111,7 +102,7 @@ describe("a search goes on", { skip, concurrency: true }, () => {
       const urgent = (await cluster.exec("sbatch", ...words)).trim();
       assert.equal(await ended(cluster, urgent, 3), "COMPLETED");
       assert.match(jobs.log(job), new RegExp(`job ${job} is back in the queue \\(restart 1 of at most 3\\)`));
-      await startNow(cluster, job);
+      await cluster.startNow(job);
       assert.equal(await ended(cluster, job, 4), "COMPLETED", jobs.log(job));
       isWhole(jobs, "preempted", 4, 600);
     });
@@ -122,7 +113,7 @@ describe("a search goes on", { skip, concurrency: true }, () => {
       const job = await jobs.submit(jobs.experiment("lost", 900, 4), [...TWO_NODES, "--requeue", "--no-kill"]);
       await jobs.said(job, /epoch 3\//);
       await cluster.exec("scontrol", "requeue", job);
-      await startNow(cluster, job);
+      await cluster.startNow(job);
       const starts = (): string[] => jobs.log(job).match(/trial \d+ started on node2/g) ?? [];
       const before = starts().length;
       await until("trials on node2 again", () => starts().length > before, 2 * MINUTE);

@@ -39,6 +39,7 @@ test("a run goes on when its time is over: as the same job, or as another one", 
   const same = async (): Promise<void> => {
     const { job, log } = await begin("same");
     await until("its requeue", () => user.read(log).includes(`job ${job} is back in the queue`), 60_000);
+    await cluster.startNow(job);
     await complete(job, log);
     assert.match(
       (await user.distmis("status", "runs/same")).stdout,
