@@ -14,6 +14,7 @@ const checks = [
   ["types", bin("tsc"), ["--noEmit"], root],
   ["types of the page", bin("tsc"), ["--noEmit", "-p", "src/page"], root],
   ["types of its tests", bin("tsc"), ["--noEmit", "-p", "test/dashboard"], root],
+  ["types of the examples", bin("tsc"), ["--noEmit", "-p", "configs/examples"], root],
   ["Ruff, lint", ruff, ["check", ...pythonCode], root],
   ["Ruff, format", ruff, ["format", "--check", ...pythonCode], root],
   ["protocol", bin("buf"), ["lint"], path.join(root, "proto")],
