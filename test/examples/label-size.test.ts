@@ -82,6 +82,21 @@ describe("the example of a trainer module", { timeout: 60_000 }, () => {
     await once(next.child, "close");
   });
 
+  it("runs the smallest one of the page as it stands there", async (t) => {
+    const page = fs.readFileSync(path.join(repositoryRoot, "docs/trainer-module.md"), "utf8");
+    const code = /```js\n([\s\S]*?)```/.exec(page)?.[1] ?? "";
+    const smallest = path.join(folder, "smallest.mjs");
+    fs.writeFileSync(smallest, code);
+    const trainer = await readyTrainer(t);
+    trainer.send(assignment(smallest, path.join(folder, "smallest"), { parameters: { rate: 1 } }));
+    const { reports, ended } = await trainer.untilEnded();
+    assert.equal(ended.outcome, TrialOutcome.TRIAL_OUTCOME_COMPLETED, ended.errorMessage);
+    assert.deepEqual(
+      reports.map(({ metrics }) => metrics.score),
+      [1, 2, 3].map((epoch) => 1 - Math.exp(-epoch)),
+    );
+  });
+
   it("fails with words for what is wrong in its parameters", async (t) => {
     const trainer = await readyTrainer(t);
     trainer.send(assignmentIn("wrong", { rate: "fast" }));
