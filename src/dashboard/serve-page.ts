@@ -1,6 +1,5 @@
 /** The server of the page. */
 import { lookup } from "node:dns/promises";
-import fastify from "fastify";
 import { ensureToken, isLoopback } from "../access/index.ts";
 import { DistmisError, messageOf } from "../errors/index.ts";
 import { type Asset, readAssets } from "./assets.ts";
@@ -43,6 +42,8 @@ export async function serveDashboard(
   const token = tokenFile === undefined ? newToken() : (await ensureToken(tokenFile)).token;
   const boards = await followBoards(dirs);
   const closing = new AbortController();
+  // Loaded here: every command and every orchestrator loads this module, and hardly any serves pages.
+  const { default: fastify } = await import("fastify");
   const server = fastify({ forceCloseConnections: true, routerOptions: { maxParamLength: 500 } });
   let streams = 0;
   await guard(server, token);
