@@ -33,7 +33,10 @@ const SCALE = 2;
 /** @throws DistmisError SETUP_INCOMPLETE if there is no resvg for this machine */
 export async function pngOf(svg: string): Promise<Buffer> {
   const { Resvg } = await import("@resvg/resvg-js").catch((error: unknown) => {
-    throw new DistmisError("SETUP_INCOMPLETE", `resvg, which makes PNG of SVG, is not there: ${messageOf(error)}`);
+    throw new DistmisError(
+      "SETUP_INCOMPLETE",
+      `resvg, which makes PNG of SVG, does not load (${messageOf(error)}): run \`distmis setup\``,
+    );
   });
   // A node of a cluster may have no font at all.
   const font = createRequire(import.meta.url).resolve("dejavu-fonts-ttf/ttf/DejaVuSans.ttf");

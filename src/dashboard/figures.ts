@@ -42,7 +42,7 @@ const MOST_ATTEMPTS = 5000;
 const MOST_LANES = 128;
 const HIGHEST = 4000;
 /** Letters of a legend's line. */
-const MOST_LETTERS = 120;
+const MOST_LETTERS = 100;
 
 /**
  * Writes the charts of the run in `dir`, also one that goes on, into `folder`: `curves`, `parameters`, `importance` and
@@ -110,7 +110,7 @@ function curvesFigure(board: RunBoard, remarks: string[]): Figure | null {
       tooltip: { show: false },
       dataZoom: [],
       grid: { ...option.grid, bottom: 50 + below },
-      xAxis: { ...option.xAxis, max: "dataMax" },
+      xAxis: { ...option.xAxis, max: Math.max(2, ...lines.map(({ curve }) => curve.epochs.at(-1) ?? 0)) },
       legend: {
         ...legendBelow,
         orient: "vertical",
@@ -180,8 +180,9 @@ function timelineFigure(board: RunBoard, remarks: string[]): Figure | null {
       ...option,
       tooltip: { show: false },
       dataZoom: [],
+      grid: { ...option.grid, left: 210, right: 40 },
       xAxis: { ...option.xAxis, axisLabel: { ...option.xAxis.axisLabel, hideOverlap: true } },
-      yAxis: { ...option.yAxis, axisLabel: { ...option.yAxis.axisLabel, overflow: "truncate", width: 135 } },
+      yAxis: { ...option.yAxis, axisLabel: { ...option.yAxis.axisLabel, overflow: "truncate", width: 160 } },
       legend: legendBelow,
       // One series for each outcome, as a legend names series.
       series: [...new Set(outcomes)].map((name) => {
