@@ -1,5 +1,5 @@
 // Bundles the browser's part, src/page, into dist/page: `main.js` with the parts that it loads later for `distmis dashboard`, and
-// `report.js`, which is all of it in one, for `distmis report`.
+// `report.js`, which is all of it in one, for `distmis report`; and `figure.mjs`, which draws charts in Node.
 import fs from "node:fs";
 import path from "node:path";
 import { build } from "esbuild";
@@ -33,5 +33,11 @@ const common = {
 fs.rmSync(target, { recursive: true, force: true });
 await build({ ...common, entryPoints: [path.join(source, "main.tsx")], outdir: target, splitting: true });
 await build({ ...common, entryPoints: { report: path.join(source, "main.tsx") }, outdir: target });
+const figure = {
+  entryPoints: { figure: path.join(source, "figure.ts") },
+  platform: "node",
+  outExtension: { ".js": ".mjs" },
+};
+await build({ ...common, ...figure, outdir: target });
 await build({ ...common, entryPoints: [path.join(source, "page.css")], outdir: target });
 fs.copyFileSync(path.join(source, "page.html"), path.join(target, "page.html"));

@@ -46,8 +46,10 @@ export {
 export {
   type Dashboard,
   type DashboardOptions,
+  type Figures,
   type PageReport,
   serveDashboard,
+  writeFigures,
   writePageReport,
 } from "./dashboard/index.ts";
 export { DistmisError, type ErrorCode, messageOf } from "./errors/index.ts";
@@ -144,6 +146,7 @@ export {
   formatParameters,
   jobLine,
   type PaperRun,
+  paperOf,
   paperText,
   type Reporter,
   type ReporterOptions,
@@ -151,6 +154,7 @@ export {
   resultsTable,
   runLine,
   type TableOptions,
+  writePaper,
 } from "./report/index.ts";
 export { checkFolder, defaultRunDir, runsToCsv } from "./run-folder/index.ts";
 export { exportStudy } from "./search/index.ts";

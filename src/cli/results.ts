@@ -16,12 +16,6 @@ export const resultsCommand: CommandModule<object, ResultsArguments> = {
       })
       .option("json", { type: "boolean", default: false, describe: "Print everything as JSON" })
       .option("csv", { type: "boolean", default: false, describe: "Print the trials as CSV" })
-      .option("markdown", {
-        type: "boolean",
-        default: false,
-        describe:
-          "Print Markdown for a paper: mean and deviation over seeds and folds, the best configuration, methods",
-      })
       .option("importance", {
         type: "boolean",
         default: true,
@@ -32,16 +26,14 @@ export const resultsCommand: CommandModule<object, ResultsArguments> = {
         requiresArg: true,
         describe: "Write the run's trials into this file for optuna-dashboard: an SQLite database, or a .journal",
       })
-      .check(({ top, json, csv, markdown }) => {
-        if (Number(json) + Number(csv) + Number(markdown) > 1)
-          throw new DistmisError("USAGE", "expected one of --json, --csv and --markdown, found several");
+      .check(({ top, json, csv }) => {
+        if (json && csv) throw new DistmisError("USAGE", "expected one of --json and --csv, found both");
         if (top !== undefined && !(Number.isInteger(top) && top >= 1))
           throw new DistmisError("USAGE", `--top ${top}: expected a whole number of at least 1`);
         return true;
       })
       .example("$0 results runs/hippocampus", "Also of a run that goes on")
       .example("$0 results runs/a runs/b", "Which one was better, and how their experiments differ")
-      .example("$0 results runs/fold-* --markdown", "Five folds of one experiment, as a table for a paper")
       .example("$0 results runs/hippocampus --json | jq .best.parameters", "The best parameters, for a program")
       .epilogue("docs/analysis.md tells what the numbers mean, and how to look at a run with TensorBoard."),
   handler: async (args) => {

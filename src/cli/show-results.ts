@@ -6,12 +6,9 @@ import {
   comparisonText,
   DistmisError,
   exportStudy,
-  factsOf,
   importanceOf,
-  paperText,
   type RunAnalysis,
   readRun,
-  replicatesOf,
   runsToCsv,
 } from "../index.ts";
 import { writeOut } from "./write-out.ts";
@@ -21,31 +18,12 @@ export interface ResultsArguments {
   top: number | undefined;
   json: boolean;
   csv: boolean;
-  markdown: boolean;
   importance: boolean;
   optuna: string | undefined;
 }
 
-/** Markdown for a paper on these runs. Errors: USAGE if they rank their trials differently, readRun's. */
-export async function paperOf(dirs: readonly string[]): Promise<string> {
-  const runs = [];
-  for (const dir of dirs) {
-    const facts = await factsOf(dir);
-    runs.push({ facts, analysis: analyseRun(facts.reading) });
-  }
-  const readings = runs.map(({ facts }) => facts.reading);
-  const { comparable } = compareRuns(readings);
-  if (!comparable)
-    throw new DistmisError(
-      "USAGE",
-      "these runs rank their trials by different metrics: expected runs of one search.metric",
-    );
-  return paperText(runs, await replicatesOf(readings));
-}
-
 export async function showResults(args: ResultsArguments): Promise<void> {
   const { top, optuna } = args;
-  if (args.markdown && optuna === undefined) return writeOut(await paperOf(args.run));
   const readings = [];
   for (const dir of args.run) readings.push(await readRun(dir));
   const [only] = readings.length === 1 ? readings : [];

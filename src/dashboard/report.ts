@@ -10,6 +10,7 @@ import { type Asset, readAssets } from "./assets.ts";
 import { imageFile, predictionFile, previewsOf, truthFile } from "./previews.ts";
 import { importanceOfBoard } from "./routes.ts";
 import { openBoard, type RunBoard } from "./run-board.ts";
+import { spread } from "./spread.ts";
 
 export interface PageReport {
   /** Absolute or as it was named. */
@@ -122,15 +123,6 @@ async function oneCase(board: RunBoard, trial: string | null, remarks: string[])
   if (missing !== null) remarks.push(`no image beside the segmentation: ${missing}`);
   const view: PreviewsView = { ...all, channels: all.channels.slice(0, 1), cases: [only], epochs, missing };
   return { trial, view, volumes };
-}
-
-/** At most `most` of them, evenly, the first and the last among them. */
-function spread<T>(items: readonly T[], most: number): T[] {
-  if (items.length <= most) return [...items];
-  return Array.from(
-    { length: most },
-    (_, index) => items[Math.round((index * (items.length - 1)) / (most - 1))],
-  ).flatMap((item) => item ?? []);
 }
 
 function pageOf(data: ReportData, assets: ReadonlyMap<string, Asset>): string {

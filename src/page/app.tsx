@@ -1,9 +1,9 @@
 /** The frame: which run, which view, and what is wrong. */
 import type { ComponentType } from "preact";
 import { useEffect } from "preact/hooks";
+import { moment } from "../charts/index.ts";
 import { CurvesView } from "./curves-view.tsx";
 import { ExperimentView } from "./experiment-view.tsx";
-import { moment } from "./format.ts";
 import { linkTo, type Place, usePageState, usePlace, useSource, VIEWS, type View } from "./hooks.ts";
 import { OverviewView } from "./overview-view.tsx";
 import { ParametersView } from "./parameters-view.tsx";

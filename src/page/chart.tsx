@@ -1,7 +1,6 @@
-/** A chart of ECharts that follows the size of the page, and its colours. */
+/** A chart of ECharts that follows the size of the page. */
 import type { ECharts, EChartsCoreOption } from "echarts/core";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Colours } from "./hooks.ts";
 
 export interface ChartProperties {
   option: EChartsCoreOption;
@@ -41,24 +40,4 @@ export function Chart({ option, label, height, onReady }: ChartProperties) {
     if (chart !== null && element.current !== null) element.current.dataset.drawn = String(Date.now());
   }, [chart, option]);
   return <div ref={element} class="chart" role="img" aria-label={label} style={{ height: `${height}px` }} />;
-}
-
-/** Words on the canvas, never markup: names of others are drawn as they are. */
-export function tooltipStyle({ back, text, line }: Colours) {
-  return {
-    renderMode: "richText" as const,
-    backgroundColor: back,
-    borderColor: line,
-    textStyle: { color: text, fontSize: 12 },
-    confine: true,
-  };
-}
-
-export function axisStyle({ faint, line }: Colours) {
-  return {
-    axisLabel: { color: faint },
-    nameTextStyle: { color: faint },
-    axisLine: { lineStyle: { color: line } },
-    splitLine: { lineStyle: { color: line, opacity: 0.5 } },
-  };
 }

@@ -1,24 +1,18 @@
 /** Metrics by epoch. */
 import { useMemo, useState } from "preact/hooks";
-import type { CurveView } from "../page-data/index.ts";
+import { type CurveLine, count, curvesOption, parameters, ranked } from "../charts/index.ts";
 import type { ViewProperties } from "./app.tsx";
-import { axisStyle, Chart, tooltipStyle } from "./chart.tsx";
-import { count, metric as formatMetric, parameters } from "./format.ts";
-import { linkTo, ranked, useAnswer, useColours, usePageState, useSource } from "./hooks.ts";
+import { Chart } from "./chart.tsx";
+import { linkTo, useAnswer, useColours, usePageState, useSource } from "./hooks.ts";
 import { useSelection } from "./selection.ts";
-import { smoothed } from "./smooth.ts";
 import type { RunData } from "./source.ts";
 
 const SHOWN_UNASKED = 10;
 const MOST_SHOWN = 60;
 
-interface Line {
-  key: string;
-  name: string;
+interface Line extends CurveLine {
   run: string;
-  curve: CurveView;
   words: string;
-  colour: string;
 }
 
 export function CurvesView({ data, place: { run } }: ViewProperties) {
@@ -56,45 +50,11 @@ export function CurvesView({ data, place: { run } }: ViewProperties) {
   }, [answer.value, colours, others]);
   const names = [...new Set(shown.flatMap(({ data: each }) => each.view.metrics))];
   const option = useMemo(
-    () => ({
-      animation: false,
-      grid: { left: 60, right: 20, top: 30, bottom: 70 },
-      tooltip: {
-        trigger: "axis",
-        valueFormatter: (value: unknown) => formatMetric(typeof value === "number" ? value : null),
-        order: "valueDesc",
-        ...tooltipStyle(colours),
-      },
-      xAxis: {
-        type: "value",
-        name: "epoch",
-        nameLocation: "middle",
-        nameGap: 25,
-        minInterval: 1,
-        axisPointer: { label: { precision: 0 } },
-        min: 1,
-        ...axisStyle(colours),
-      },
-      yAxis: { type: logY ? "log" : "value", scale: true, name: metric, ...axisStyle(colours) },
-      dataZoom: [{ type: "inside" }, { type: "slider", height: 18, bottom: 8 }],
-      series: lines
-        .filter(({ key }) => !hidden.has(key))
-        .map(({ key, name, curve, colour }, index) => ({
-          id: key,
-          name,
-          type: "line",
-          color: colour,
-          // Beyond the colours, dashes tell lines apart.
-          lineStyle: { width: 1.5, type: index >= colours.series.length ? "dashed" : "solid" },
-          showSymbol: curve.epochs.length === 1,
-          emphasis: { focus: "series" },
-          data: smoothed(curve.metrics[metric] ?? [], smoothing).map((value, at) => [
-            curve.epochs[at],
-            // A logarithm has no place for it.
-            logY && value !== null && value <= 0 ? null : value,
-          ]),
-        })),
-    }),
+    () =>
+      curvesOption(
+        lines.filter(({ key }) => !hidden.has(key)),
+        { metric, smoothing, logY, colours },
+      ),
     [lines, hidden, metric, smoothing, logY, colours],
   );
   const toggle = (key: string): void => {

@@ -1,7 +1,8 @@
 /** What the parts of the page have in common: the data, the address, the colours, and answers that take time. */
 import { createContext } from "preact";
 import { useContext, useEffect, useState } from "preact/hooks";
-import type { PageState, RunData, Source } from "./source.ts";
+import type { Colours } from "../charts/index.ts";
+import type { PageState, Source } from "./source.ts";
 
 export const SourceContext = createContext<Source | null>(null);
 
@@ -53,19 +54,9 @@ export function usePlace(): Place {
   return placeOf(hash);
 }
 
-/** Colours of the style sheet, for what draws on a canvas; another object when the scheme changes. */
-export interface Colours {
-  text: string;
-  faint: string;
-  line: string;
-  back: string;
-  accent: string;
-  series: string[];
-  states: Record<string, string>;
-}
-
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
+/** Colours of the style sheet, for what draws on a canvas; another object when the scheme changes. */
 export function useColours(): Colours {
   const [colours, setColours] = useState(readColours);
   useEffect(() => {
@@ -109,16 +100,4 @@ export function useAnswer<T>(ask: () => Promise<T>, when: readonly unknown[]): A
     };
   }, when);
   return answer;
-}
-
-/** Best first, as `distmis results`. */
-export function ranked({ view, trials }: RunData) {
-  const sign = view.mode === "max" ? -1 : 1;
-  return [...trials.values()].sort(
-    (a, b) =>
-      Number(a.best === null) - Number(b.best === null) ||
-      sign * ((a.best?.value ?? 0) - (b.best?.value ?? 0)) ||
-      a.id.length - b.id.length ||
-      (a.id < b.id ? -1 : 1),
-  );
 }

@@ -1,8 +1,8 @@
 /** A run at a glance, and all runs beside each other. */
+import { count, duration, metric, moment, parameters, ranked } from "../charts/index.ts";
 import type { RunView, TrialStateName } from "../page-data/index.ts";
 import type { ViewProperties } from "./app.tsx";
-import { count, duration, metric, moment, parameters } from "./format.ts";
-import { linkTo, ranked, usePageState } from "./hooks.ts";
+import { linkTo, usePageState } from "./hooks.ts";
 
 const ORDER: TrialStateName[] = ["completed", "pruned", "failed", "running", "waiting"];
 const MOST_SHOWN = 8;

@@ -1,20 +1,13 @@
 /** What the searched fields have to do with the metric: parallel coordinates, and how much each decides. */
 import type { ECharts } from "echarts/core";
 import { useMemo, useState } from "preact/hooks";
+import { count, metric as formatMetric, parallelOption, parameters, ranked } from "../charts/index.ts";
 import type { ViewProperties } from "./app.tsx";
 import { Chart } from "./chart.tsx";
-import { count, metric as formatMetric, parameters, shortNames } from "./format.ts";
-import { linkTo, ranked, useAnswer, useColours, useSource } from "./hooks.ts";
-import { axisOf, onAxis, ranks } from "./parameter-axes.ts";
+import { linkTo, useAnswer, useColours, useSource } from "./hooks.ts";
 import { useSelection } from "./selection.ts";
 
 const MOST_LISTED = 10;
-/** From the worst to the best, told apart also by who sees no red or no green. */
-const FROM_TO: [number, number, number][] = [
-  [120, 128, 140],
-  [11, 125, 136],
-  [214, 120, 10],
-];
 
 export function ParametersView({ data, place: { run } }: ViewProperties) {
   const { view } = data;
@@ -22,56 +15,7 @@ export function ParametersView({ data, place: { run } }: ViewProperties) {
   const selection = useSelection(run);
   const [brushed, setBrushed] = useState<readonly string[] | null>(null);
   const trials = useMemo(() => ranked(data).filter(({ best }) => best !== null), [view]);
-  const names = shortNames(view.parameters);
-  const axes = useMemo(() => view.parameters.map((path) => axisOf(path, trials)), [trials]);
-  const option = useMemo(() => {
-    const shares = ranks(
-      trials.map(({ best }) => best?.value ?? 0),
-      view.mode,
-    );
-    return {
-      animation: false,
-      parallel: {
-        left: 60,
-        right: 80,
-        top: 40,
-        bottom: 20,
-        parallelAxisDefault: {
-          nameTextStyle: { color: colours.text },
-          nameTruncate: { maxWidth: 180 },
-          axisLine: { lineStyle: { color: colours.faint } },
-          axisLabel: { color: colours.faint, overflow: "truncate", width: 110 },
-          areaSelectStyle: { width: 18, borderColor: colours.accent, color: colours.accent, opacity: 0.25 },
-        },
-      },
-      parallelAxis: [
-        ...axes.map(({ path, kind, values }, dim) => ({
-          id: path,
-          dim,
-          name: names.get(path) ?? path,
-          ...(kind === "category"
-            ? { type: "category", data: values }
-            : { type: kind === "log" ? "log" : "value", scale: true }),
-        })),
-        { id: "metric of the search", dim: axes.length, name: view.metric, type: "value", scale: true },
-      ],
-      series: {
-        id: "trials",
-        type: "parallel",
-        progressive: 500,
-        smooth: false,
-        inactiveOpacity: 0.04,
-        // The best are drawn last, above the others.
-        data: trials
-          .map((trial, index) => ({
-            name: trial.id,
-            value: [...axes.map((axis) => onAxis(axis, trial) ?? "-"), trial.best?.value ?? "-"],
-            lineStyle: { color: colourAt(shares[index] ?? 0), width: 1.2, opacity: trials.length > 500 ? 0.25 : 0.6 },
-          }))
-          .reverse(),
-      },
-    };
-  }, [trials, axes, colours]);
+  const option = useMemo(() => parallelOption(trials, view, colours), [trials, colours]);
   const onReady = (chart: ECharts): void => {
     chart.on("axisareaselected", () => setBrushed(activeTrials(chart)));
   };
@@ -80,9 +24,11 @@ export function ParametersView({ data, place: { run } }: ViewProperties) {
   return (
     <>
       <h2>Parallel coordinates</h2>
-      {trials.length === 0 || axes.length === 0 ? (
+      {trials.length === 0 || view.parameters.length === 0 ? (
         <p class="faint">
-          {axes.length === 0 ? "This experiment searches no field." : `No trial has reported ${view.metric} yet.`}
+          {view.parameters.length === 0
+            ? "This experiment searches no field."
+            : `No trial has reported ${view.metric} yet.`}
         </p>
       ) : (
         <>
@@ -174,14 +120,4 @@ interface Model {
   getModel(): {
     getSeriesByIndex(index: number): { getRawIndicesByActiveState(state: "active" | "inactive"): number[] };
   };
-}
-
-function colourAt(share: number): string {
-  const place = share * (FROM_TO.length - 1);
-  const from = Math.min(FROM_TO.length - 2, Math.floor(place));
-  const [a, b] = [FROM_TO[from], FROM_TO[from + 1]];
-  const mixed = [0, 1, 2].map((part) =>
-    Math.round((a?.[part] ?? 0) + ((b?.[part] ?? 0) - (a?.[part] ?? 0)) * (place - from)),
-  );
-  return `rgb(${mixed.join(",")})`;
 }

@@ -1,9 +1,9 @@
 /** What the networks see: validation cases with their truth, and what a trial made of them from epoch to epoch. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { metric, ranked } from "../charts/index.ts";
 import type { PreviewsView } from "../page-data/index.ts";
 import type { ViewProperties } from "./app.tsx";
-import { metric } from "./format.ts";
-import { linkTo, ranked, useAnswer, useSource } from "./hooks.ts";
+import { linkTo, useAnswer, useSource } from "./hooks.ts";
 import type { ShowAs, Viewer } from "./niivue.ts";
 import type { Volume } from "./source.ts";
 

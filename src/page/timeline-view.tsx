@@ -1,33 +1,20 @@
 /** Which trial was on which GPU of which node, and what the nodes do now. */
 import type { ECharts } from "echarts/core";
 import { useMemo } from "preact/hooks";
-import type { AttemptView } from "../page-data/index.ts";
+import {
+  count,
+  duration,
+  type Lane,
+  laneName,
+  lanesOf,
+  moment,
+  OUTCOMES,
+  timelineHeight,
+  timelineOption,
+} from "../charts/index.ts";
 import type { ViewProperties } from "./app.tsx";
-import { axisStyle, Chart, tooltipStyle } from "./chart.tsx";
-import { count, duration, moment } from "./format.ts";
+import { Chart } from "./chart.tsx";
 import { linkTo, useColours } from "./hooks.ts";
-import { type Lane, lanesOf } from "./lanes.ts";
-
-const LANE_PIXELS = 26;
-
-const WORDS: Record<AttemptView["outcome"], string> = {
-  running: "running",
-  completed: "completed",
-  failed: "failed",
-  pruned: "pruned",
-  lost: "lost, tried again",
-  stalled: "silent, tried again",
-  port_taken: "port taken, tried again",
-  interrupted: "interrupted",
-  limit: "ended by a limit",
-};
-
-/** What ECharts hands to a custom series for each of its items. */
-interface Drawing {
-  value(dimension: number): number;
-  coord(point: [number, number]): [number, number];
-  size(point: [number, number]): [number, number];
-}
 
 export function TimelineView({ data, place: { run } }: ViewProperties) {
   const { view, attempts } = data;
@@ -35,57 +22,7 @@ export function TimelineView({ data, place: { run } }: ViewProperties) {
   // A run that has ended stands still; one that runs goes on between two records.
   const end = view.state === "running" ? Math.max(view.lastAt, Date.now()) : view.lastAt;
   const lanes = useMemo(() => lanesOf(attempts, view.startedAt, end), [view]);
-  const bars = useMemo(() => lanes.flatMap((lane, at) => lane.bars.map((bar) => ({ ...bar, lane, at }))), [lanes]);
-  const option = useMemo(
-    () => ({
-      animation: false,
-      grid: { left: 150, right: 20, top: 10, bottom: 70 },
-      tooltip: {
-        ...tooltipStyle(colours),
-        formatter: ({ dataIndex }: { dataIndex: number }) => {
-          const attempt = bars[dataIndex]?.attempt;
-          return attempt === undefined ? "" : barWords(attempt, end);
-        },
-      },
-      xAxis: { type: "time", min: view.startedAt, max: end, ...axisStyle(colours) },
-      yAxis: {
-        type: "category",
-        inverse: true,
-        data: lanes.map(laneName),
-        ...axisStyle(colours),
-        splitLine: { show: false },
-      },
-      dataZoom: [
-        { type: "inside", filterMode: "weakFilter" },
-        { type: "slider", height: 18, bottom: 8, filterMode: "weakFilter", showDataShadow: false },
-      ],
-      series: {
-        id: "attempts",
-        type: "custom",
-        progressive: 500,
-        encode: { x: [1, 2], y: 0 },
-        data: bars.map(({ attempt, at, row, lane }) => ({
-          value: [at, attempt.start, attempt.end ?? end, row, lane.rows],
-          itemStyle: { color: colours.states[attempt.outcome] ?? colours.states.lost },
-        })),
-        renderItem: (_: unknown, api: Drawing & { style(): object }) => {
-          const [lane, start, until, row, rows] = [0, 1, 2, 3, 4].map((dimension) => api.value(dimension));
-          const [x = 0, y = 0] = api.coord([start ?? 0, lane ?? 0]);
-          const [right = 0] = api.coord([until ?? 0, lane ?? 0]);
-          const height = (api.size([0, 1])[1] ?? 0) * 0.8;
-          const part = height / (rows || 1);
-          const shape = { x, y: y - height / 2 + (row ?? 0) * part, width: Math.max(1, right - x - 1), height: part };
-          return {
-            type: "rect",
-            shape,
-            style: api.style(),
-            emphasis: { style: { stroke: colours.text, lineWidth: 1 } },
-          };
-        },
-      },
-    }),
-    [lanes, bars, colours],
-  );
+  const option = useMemo(() => timelineOption(lanes, view.startedAt, end, colours), [lanes, colours]);
   const onReady = (chart: ECharts): void => {
     chart.on("click", (event) => {
       const place = (event as { dataIndex?: number }).dataIndex;
@@ -108,7 +45,7 @@ export function TimelineView({ data, place: { run } }: ViewProperties) {
       <p>
         {shown.map((outcome) => (
           <span key={outcome} class="key">
-            <i class={`state-${outcome}`} /> {WORDS[outcome]}
+            <i class={`state-${outcome}`} /> {OUTCOMES[outcome]}
           </span>
         ))}
       </p>
@@ -117,7 +54,7 @@ export function TimelineView({ data, place: { run } }: ViewProperties) {
       ) : (
         <Chart
           option={option}
-          height={100 + LANE_PIXELS * lanes.reduce((sum, { rows }) => sum + Math.max(1, rows / 2), 0)}
+          height={timelineHeight(lanes)}
           label={`${count(attempts.length, "attempt")} at trials on ${count(lanes.length, "GPU")} over time`}
           onReady={onReady}
         />
@@ -179,16 +116,4 @@ function Cluster({ lanes, run, end }: { lanes: readonly Lane[]; run: string; end
       </table>
     </>
   );
-}
-
-function laneName({ node, gpu }: Pick<Lane, "node" | "gpu">): string {
-  return gpu === null ? node : `${node} GPU ${gpu}`;
-}
-
-function barWords({ trial, attempt, start, end, outcome, error }: AttemptView, now: number): string {
-  const words = [
-    `trial ${trial}, attempt ${attempt}: ${WORDS[outcome]}`,
-    `${moment(start)}, ${duration(((end ?? now) - start) / 1000)}`,
-  ];
-  return [...words, ...(error === null ? [] : [error.slice(0, 160)])].join("\n");
 }

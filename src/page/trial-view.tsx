@@ -1,9 +1,9 @@
 /** One trial: what it is, how it went, what it printed. */
 import { useEffect, useRef, useState } from "preact/hooks";
+import { duration, metric, moment, ranked, value } from "../charts/index.ts";
 import type { LogView } from "../page-data/index.ts";
 import type { ViewProperties } from "./app.tsx";
-import { duration, metric, moment, value } from "./format.ts";
-import { linkTo, ranked, useSource } from "./hooks.ts";
+import { linkTo, useSource } from "./hooks.ts";
 import { useSelection } from "./selection.ts";
 
 export function TrialView({ data, place: { run, trial: id } }: ViewProperties) {

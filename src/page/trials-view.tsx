@@ -7,10 +7,10 @@ import {
   type VirtualizerOptions,
 } from "@tanstack/virtual-core";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { count, duration, metric, ranked, shortNames, value } from "../charts/index.ts";
 import type { RunView, TrialView } from "../page-data/index.ts";
 import type { ViewProperties } from "./app.tsx";
-import { count, duration, metric, shortNames, value } from "./format.ts";
-import { linkTo, ranked } from "./hooks.ts";
+import { linkTo } from "./hooks.ts";
 import { useSelection } from "./selection.ts";
 import { type Column, filterOf, type Order, sorted } from "./trial-filter.ts";
 

@@ -198,7 +198,7 @@ describe("distmis results", { timeout: 240_000 }, () => {
     const cases: [string[], RegExp][] = [
       [["whale"], /whale: there is no such run folder; did you mean .*whole\?\n$/],
       [["."], /no run folder, it has no journal\.jsonl; name one of the runs in it: /],
-      [["whole", "--csv", "--json"], /^distmis: expected one of --json, --csv and --markdown, found several\n/],
+      [["whole", "--csv", "--json"], /^distmis: expected one of --json and --csv, found both\n/],
       [["whole", "--top", "0"], /^distmis: --top 0: expected a whole number of at least 1\n/],
       [["whole", "other", "--optuna", "x.db"], /^distmis: --optuna: expected one run/],
       [["whole", "--optuna", "file", "--no-importance"], /file exists: delete it, or name another file\n$/],

@@ -1,7 +1,7 @@
 /** Repetitions of trials, and Markdown for papers. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -49,7 +49,7 @@ const RATES = { "train.learning_rate": { grid: [0.1, 0.2] } };
 const module = { module: "task.mjs" };
 
 async function markdown(...dirs: string[]): Promise<string> {
-  const [program, ...args] = distmisCommand(["results", ...dirs, "--markdown"]);
+  const [program, ...args] = distmisCommand(["report", ...dirs, "--format", "md"]);
   return (await promisify(execFile)(program, args, { cwd: folder })).stdout;
 }
 
@@ -113,6 +113,18 @@ describe("repetitions", { timeout: 120_000 }, () => {
     assert.match(text, /^\| 0.2 \| 3 \| 2 \| 0.7000 ± 0.7071 \| 0.3500 ± 0.3536 \|$/m);
     assert.match(text, /Data set Phantom: \d training, \d validation and \d test volumes \(fold 2\/3\); 4 channels/);
     assert.match(text, /a 3D U-Net \(4 levels of downsampling, 8 filters at the first level/);
+  });
+
+  it("go into a file, and only Markdown is of several runs", async () => {
+    const dir = await runOf("file", { trainer: module, search: { space: RATES } }, () => 1);
+    const report = async (...args: string[]) => {
+      const [program, ...all] = distmisCommand(["report", ...args]);
+      return promisify(execFile)(program, all, { cwd: folder });
+    };
+    assert.equal((await report(dir, "--format", "md", "-o", "paper.md")).stdout, "");
+    assert.equal(await readFile(path.join(folder, "paper.md"), "utf8"), await markdown(dir));
+    await assert.rejects(report(dir, dir), /expected one run, found 2: only --format md takes several/);
+    await assert.rejects(report(dir, "--format", "pdf"), /pdf/);
   });
 
   it("are written as text, whatever is in a name", async () => {

@@ -1,9 +1,7 @@
 /** What the page works out, without a browser. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { lanesOf } from "../../src/page/lanes.ts";
-import { axisOf, ranks } from "../../src/page/parameter-axes.ts";
-import { smoothed } from "../../src/page/smooth.ts";
+import { axisOf, lanesOf, ranks, smoothed } from "../../src/charts/index.ts";
 import { type Column, filterOf, sorted } from "../../src/page/trial-filter.ts";
 import type { AttemptView, TrialView } from "../../src/page-data/index.ts";
 
