@@ -39,8 +39,11 @@ describe("a search goes on", { skip, concurrency: true }, () => {
   const ended = (cluster: SlurmCluster, job: string, minutes: number): Promise<string> =>
     cluster.untilJob(job, ["COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL"], minutes * MINUTE);
 
-  /** Asserts that every epoch of every trial is known, once, and every trial completed, once. */
-  function isWhole(jobs: SearchJobs, name: string, trials: number, epochs: number): void {
+  /**
+   * Asserts that every epoch of every trial is known, and every trial completed, once. Where processes were killed, epochs may have
+   * been trained again.
+   */
+  function isWhole(jobs: SearchJobs, name: string, trials: number, epochs: number, inPeace: boolean): void {
     const records = jobs.journal(name);
     const ends = records.filter(({ type }) => type === "trial_ended");
     assert.deepEqual(
@@ -49,7 +52,7 @@ describe("a search goes on", { skip, concurrency: true }, () => {
     );
     const reports = records.filter(({ type }) => type === "epoch").map(({ trial, epoch }) => `${trial} ${epoch}`);
     assert.equal(new Set(reports).size, trials * epochs);
-    assert.equal(reports.length, trials * epochs);
+    if (inPeace) assert.equal(reports.length, trials * epochs);
   }
 
   test("behind its time limit: the job requeues itself before that", async () => {
@@ -70,7 +73,7 @@ describe("a search goes on", { skip, concurrency: true }, () => {
       assert.match(jobs.log(job), /is back in the queue \(restart 1 of at most 9\)/);
       assert.equal(await ended(cluster, job, 5), "COMPLETED", jobs.log(job));
       await jobs.gone(job);
-      isWhole(jobs, "limit", 2, LONG);
+      isWhole(jobs, "limit", 2, LONG, true);
     });
   });
 
@@ -104,7 +107,7 @@ describe("a search goes on", { skip, concurrency: true }, () => {
       assert.match(jobs.log(job), new RegExp(`job ${job} is back in the queue \\(restart 1 of at most 3\\)`));
       await cluster.startNow(job);
       assert.equal(await ended(cluster, job, 4), "COMPLETED", jobs.log(job));
-      isWhole(jobs, "preempted", 4, 600);
+      isWhole(jobs, "preempted", 4, 600, false);
     });
   });
 
@@ -125,7 +128,7 @@ describe("a search goes on", { skip, concurrency: true }, () => {
       assert.equal(await ended(cluster, job, 5), "COMPLETED", jobs.log(job));
       await cluster.up(2);
       await jobs.gone(job, MINUTE);
-      isWhole(jobs, "lost", 4, 900);
+      isWhole(jobs, "lost", 4, 900, false);
     });
   });
 });
