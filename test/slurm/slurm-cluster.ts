@@ -131,10 +131,18 @@ export async function startSlurmCluster(options: SlurmClusterOptions = {}): Prom
         /JobState=PENDING Reason=BeginTime/.test(await exec("scontrol", "show", "job", job)) &&
         (await exec("squeue", "-h", "-j", job, "-o", "%t")).trim() === "PD";
       await until(`job ${job} in the queue`, held, 60_000);
+      // A late word of a step's end would be taken for one of the restarted job: the two minutes are for that.
+      await until(`the end of the steps of job ${job}`, () => stepsOf(dir, job).length === 0, 60_000);
       await exec("scontrol", "update", `JobId=${job}`, "StartTime=now");
     },
     stop,
   };
+}
+
+/** The sockets of the daemons of a job's steps, which exist until they have reported its end. */
+function stepsOf(dir: string, job: string): string[] {
+  const spools = fs.readdirSync(dir).filter((name) => name.startsWith("spool."));
+  return spools.flatMap((spool) => fs.readdirSync(path.join(dir, spool)).filter((name) => name.includes(`_${job}.`)));
 }
 
 function settings(options: SlurmClusterOptions): Record<string, string> {

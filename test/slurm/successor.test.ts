@@ -34,7 +34,8 @@ test("a run goes on when its time is over: as the same job, or as another one", 
     return { job, log };
   };
   const complete = async (job: string, log: string): Promise<void> => {
-    assert.equal(await cluster.untilJob(job, ["COMPLETED", "FAILED"], 480_000), "COMPLETED", user.read(log));
+    const state = await cluster.untilJob(job, ["COMPLETED", "FAILED"], 480_000);
+    assert.equal(state, "COMPLETED", `${user.read(log)}\n${await cluster.exec("scontrol", "show", "job", job)}`);
   };
   const same = async (): Promise<void> => {
     const { job, log } = await begin("same");
