@@ -146,7 +146,8 @@ describe("a node that fails", () => {
       // Those of the good one are replaced after each trial, so that gangs are asked for all the time.
       trial: (_, node) => (node === "bad" ? { end: LOST } : { clean: false }),
     };
-    const { results, starts, words, events, cluster } = await run(script, experimentOf(9));
+    // So many that the good one is not done with them before.
+    const { results, starts, words, events, cluster } = await run(script, experimentOf(60));
     assert.ok(results.trials.every(({ state }) => state === "completed"));
     assert.equal(words.length, 1);
     assert.match(

@@ -130,7 +130,7 @@ describe("a gang on Ray", () => {
       const { results, events } = await run({ epochs: 5, resources: { replicas: 3 }, fault }, {}, (event, runDir) => {
         if (event.type !== "epoch" || event.epoch !== 2) return;
         struck = performance.now();
-        if (how === "crash") return;
+        if (how === "crash") return fs.writeFileSync(path.join(runFiles.trial(runDir, "0001"), "crash"), "");
         const { pid, actor } = seen(runDir, "0001", 1, 1);
         process.kill(how.endsWith("trainer") ? pid : actor, "SIGKILL");
       });
