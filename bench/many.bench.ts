@@ -4,6 +4,8 @@
  * trials to the last one's end; before it, all 32 workers wait for each other.
  *   npm run bench -- many [--json]
  */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { compared, printer } from "./frame.ts";
 import { type Memory, memoryNow } from "./processes.ts";
 import { runPlan, withCluster } from "./search.ts";
@@ -18,6 +20,15 @@ let begin = 0;
 let end = 0;
 let early: Memory | null = null;
 let late: Memory | null = null;
+/** Of the orchestrator, right after a collection: what it keeps, without garbage that waits to be collected. */
+const kept: number[] = [];
+
+setFlagsFromString("--expose-gc");
+const collect: () => void = runInNewContext("gc");
+function keptNow(): void {
+  collect();
+  kept.push(process.memoryUsage().heapUsed / 1e6);
+}
 
 const gates = Array.from({ length: GPUS }, () => "up");
 const plan = [...gates, ...Array.from({ length: TRIALS }, () => SECONDS)];
@@ -27,12 +38,20 @@ await withCluster(GPUS, (cluster, dir) =>
     if (event.type !== "trial_ended") return;
     ended++;
     end = performance.now();
-    if (ended === GPUS + TRIALS / 10) early = memoryNow();
+    if (ended === GPUS + TRIALS / 10) {
+      early = memoryNow();
+      keptNow();
+    }
     // While all workers still have trials: events come a moment after what they tell.
-    if (ended === TRIALS - TRIALS / 50) late = memoryNow();
+    if (ended === TRIALS - TRIALS / 50) {
+      late = memoryNow();
+      keptNow();
+    }
   }),
 );
-if (early === null || late === null) throw new Error("the search ended early");
+const [keptEarly, keptLate] = kept;
+if (early === null || late === null || keptEarly === undefined || keptLate === undefined)
+  throw new Error("the search ended early");
 
 const print = printer(`${TRIALS} trials of ${SECONDS * 1000} ms on ${GPUS} logical GPUs, workers already up`);
 const ideal = (TRIALS * SECONDS) / GPUS;
@@ -46,3 +65,5 @@ for (const kind of ["orchestrator", "shim", "trainers"] as const) {
   plain(`growth, memory of ${kind}`, growth(early[kind], late[kind]), "fraction");
   plain(`memory, ${kind}`, late[kind], "MB");
 }
+const bytes = ((keptLate - keptEarly) * 1e6) / (TRIALS - TRIALS / 50 - GPUS - TRIALS / 10);
+plain("memory of orchestrator that a trial keeps", bytes, "bytes");
