@@ -1,10 +1,9 @@
 /** Where a trial begins: at its newest checkpoint that can be read, else at its seed. */
-import fs from "node:fs/promises";
 import path from "node:path";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
 import { removeTemporary } from "../files/index.ts";
 import { initialState, type Network, readCheckpoint, stateTensors } from "../model/index.ts";
-import { checkpointFiles } from "../run-folder/index.ts";
+import { checkpointFiles, previewFiles } from "../run-folder/index.ts";
 import type { TensorFlow } from "../tensorflow/index.ts";
 import type { Progress } from "./save.ts";
 import { NO_STANDING } from "./standing.ts";
@@ -15,14 +14,6 @@ function fromSeed(runtime: TensorFlow, network: Network, { config }: TrialContex
   return { state: initialState(runtime, network, config.train), epoch: 0, step: 0, standing: NO_STANDING, reports: [] };
 }
 
-/** Removes what an attempt that was killed has left: each is as large as a checkpoint. */
-async function removeHalfWritten(trialDir: string): Promise<void> {
-  const folder = path.join(trialDir, checkpointFiles.dir);
-  const names = await fs.readdir(folder).catch((): string[] => []);
-  for (const name of names.filter((each) => each.endsWith(".tmp")))
-    await fs.rm(path.join(folder, name), { force: true });
-}
-
 /**
  * The caller disposes of the state. Of several replicas only rank 0 looks for checkpoints; the others are told its beginning, see
  * sameBeginning.
@@ -30,8 +21,8 @@ async function removeHalfWritten(trialDir: string): Promise<void> {
 export async function beginningOf(trial: TrialContext, runtime: TensorFlow, network: Network): Promise<Progress> {
   if (trial.rank > 0) return fromSeed(runtime, network, trial);
   const { train, model } = trial.config;
-  await removeTemporary(path.join(trial.dir, checkpointFiles.dir));
-  await removeHalfWritten(trial.dir);
+  // What an attempt that was killed has left.
+  for (const dir of [checkpointFiles.dir, previewFiles.dir]) await removeTemporary(path.join(trial.dir, dir));
   let damaged = false;
   for (const name of [checkpointFiles.last, checkpointFiles.previous, checkpointFiles.best]) {
     const file = path.join(trial.dir, name);

@@ -32,11 +32,18 @@ test("a damaged checkpoint is said and the one before it is taken, to the same e
     await trainTask.run(first.trial);
     // An attempt that was killed as it wrote.
     fs.writeFileSync(path.join(first.folder, "checkpoints", "last.safetensors.0123.tmp"), "half");
+    const previews = path.join(first.folder, "previews");
+    fs.mkdirSync(previews, { recursive: true });
+    fs.writeFileSync(path.join(previews, "epoch-3.png.0123.tmp"), "half");
     for (const each of damaged) damage(path.join(first.folder, "checkpoints", `${each}.safetensors`));
     said.mock.resetCalls();
     const second = trialIn(`damaged-${name}`, config);
     await trainTask.run(second.trial);
     assert.deepEqual(fs.readdirSync(path.join(first.folder, "checkpoints")).sort(), NAMES);
+    assert.deepEqual(
+      fs.readdirSync(previews).filter((each) => each.endsWith(".tmp")),
+      [],
+    );
     const lines = said.mock.calls.map(({ arguments: [line] }) => String(line));
     for (const [index, each] of damaged.entries()) {
       assert.match(
