@@ -1,5 +1,6 @@
-import type { LoadOptions } from "../index.ts";
+import type { Experiment, LoadOptions } from "../index.ts";
 import type { ExperimentArguments } from "./run-options.ts";
+import { say } from "./say.ts";
 
 /** What the command line changes in an experiment file. */
 export function loadOptions(
@@ -18,4 +19,13 @@ export function loadOptions(
           },
         }),
   };
+}
+
+/**
+ * Says that nothing will be copied, where that was asked for and there are no data: a profile asks for all experiments.
+ * @param stage `--stage-to-local`
+ */
+export function sayIfUnstaged({ data, search }: Experiment, stage: string | undefined): void {
+  if (stage === undefined || data !== undefined || "data.dir" in search.space) return;
+  say("nothing is copied to the nodes (--stage-to-local): the experiment names no data.dir");
 }

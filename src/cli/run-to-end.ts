@@ -11,7 +11,7 @@ import {
 } from "../index.ts";
 import { checkCount } from "./check-count.ts";
 import { printDryRun } from "./dry-run.ts";
-import { loadOptions } from "./load-options.ts";
+import { loadOptions, sayIfUnstaged } from "./load-options.ts";
 import { type Attempt, recordThisJob, runInJob } from "./run-in-job.ts";
 import type { RunArguments } from "./run-options.ts";
 import { say } from "./say.ts";
@@ -32,6 +32,7 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
     ...loadOptions(args),
     ...(flatMode === undefined ? {} : { flatMode }),
   });
+  sayIfUnstaged(experiment, args["stage-to-local"]);
   if (args.server !== undefined) {
     const { submitAndFollow } = await import("./submit-to-server.ts");
     await submitAndFollow(experiment, args);

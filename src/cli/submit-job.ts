@@ -16,7 +16,7 @@ import {
   scriptOf,
   submitJob,
 } from "../index.ts";
-import { loadOptions } from "./load-options.ts";
+import { loadOptions, sayIfUnstaged } from "./load-options.ts";
 import type { ExperimentArguments } from "./run-options.ts";
 import { writeOut } from "./write-out.ts";
 
@@ -36,6 +36,7 @@ export interface SubmitArguments extends ExperimentArguments {
   modules: string[] | undefined;
   sbatch: string[] | undefined;
   "min-nodes": number | undefined;
+  "node-deadline": number | undefined;
   interface: string | undefined;
   "max-requeues": number | undefined;
   print: boolean;
@@ -59,6 +60,7 @@ function given(args: SubmitArguments): Record<string, unknown> {
     modules: modules?.flatMap((each) => each.split(/[\s,]+/).filter((name) => name !== "")),
     sbatch,
     min_nodes: args["min-nodes"],
+    node_deadline: args["node-deadline"],
     interface: args.interface,
     max_requeues: args["max-requeues"],
     stage_to_local: stage === "" ? true : stage,
@@ -73,6 +75,7 @@ export async function submit(args: SubmitArguments): Promise<void> {
   const stage = stageToLocal === true ? "" : stageToLocal || undefined;
   // Into the experiment, which is kept: the script need not say it.
   const experiment = await loadExperiment(file, loadOptions({ ...args, "stage-to-local": stage }));
+  sayIfUnstaged(experiment, stage);
   const runDir = args["run-dir"] ?? defaultRunDir(experiment.name, args.fresh === true);
   // What would else show after hours in the queue.
   await checkInputs(experiment);

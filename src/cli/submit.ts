@@ -50,6 +50,11 @@ export const submitCommand: CommandModule<object, SubmitArguments> = {
         requiresArg: true,
         describe: "Begin with so many nodes if the others don't come. Default: all",
       })
+      .option("node-deadline", {
+        type: "number",
+        requiresArg: true,
+        describe: "Seconds that nodes have to come up, from the start of the job. Default: 300",
+      })
       .option("interface", {
         type: "string",
         requiresArg: true,

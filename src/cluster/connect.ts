@@ -49,6 +49,8 @@ export async function connect(options: ConnectOptions = {}): Promise<Cluster> {
       await end();
       throw error;
     }
+    // In each call of Ray a shim waits for a head that is gone, and with it who has asked: longer than SLURM lets a job end in peace.
+    void joined?.ended?.then(() => shim.kill());
     // A head that is gone is the cause; the shim only hears of it, later.
     const gone = Promise.race([shim.exited, ...(joined?.ended === undefined ? [] : [joined.ended])]);
     return createCluster(socketPath, gone, async () => {

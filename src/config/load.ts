@@ -13,7 +13,7 @@ export interface LoadOptions {
   set?: readonly string[];
   /** Folder of the TFRecords; takes the place of `data.dir`. */
   datasetDir?: string;
-  /** Takes the place of `data.stage`. */
+  /** Takes the place of `data.stage`; without data, which a trainer module may do without, there is nothing to stage. */
   stage?: { dir?: string; limit_gigabytes?: number };
   /** Which of DistMIS's programs a flat file is for; default: what its keys say. */
   flatMode?: FlatMode;
@@ -37,11 +37,8 @@ const root = schemaNode(experimentSchema);
  */
 export async function loadExperiment(file: string, options: LoadOptions = {}): Promise<Experiment> {
   const document = await readDocument(file);
-  const overrides = [
-    ...(options.set ?? []).map(parseOverride),
-    ...datasetOverride(options.datasetDir),
-    ...stageOverride(options.stage),
-  ];
+  const staged = stageOverride(options.stage);
+  const overrides = [...(options.set ?? []).map(parseOverride), ...datasetOverride(options.datasetDir), ...staged];
   const where = (fieldPath: FieldPath): string => {
     const override = overrides.findLast(({ keys }) => keys.every((key, index) => fieldPath[index] === key));
     if (override !== undefined) return override.label;
@@ -49,7 +46,8 @@ export async function loadExperiment(file: string, options: LoadOptions = {}): P
     return line === undefined ? file : `${file}:${line}`;
   };
   const data = sections(document, where, options.flatMode);
-  for (const { keys, value } of overrides) setValue(data, keys, value);
+  for (const override of overrides)
+    if (!staged.includes(override) || namesData(data)) setValue(data, override.keys, override.value);
   const folder = path.dirname(path.resolve(file));
   const given = (field: string): boolean =>
     overrides.some(({ keys }) => field === keys.join(".") || field.startsWith(`${keys.join(".")}.`));
@@ -79,6 +77,11 @@ function sections(
   if (!isPlainObject(data))
     throwProblems([{ path: [], message: "expected an experiment (a section of keys and values)" }], where);
   return isPlainObject(data) ? data : {};
+}
+
+function namesData({ data, search }: Record<string, unknown>): boolean {
+  const space = isPlainObject(search) ? search.space : undefined;
+  return data !== undefined || (isPlainObject(space) && "data.dir" in space);
 }
 
 function validate(data: unknown, where: (path: FieldPath) => string, base: (field: string) => string): Experiment {

@@ -81,11 +81,12 @@ function modules(names: readonly string[]): string[] {
   ];
 }
 
-function runOptions({ nodes, minNodes, interface: network, maxRequeues }: JobSettings): string[] {
+function runOptions({ nodes, minNodes, nodeDeadline, interface: network, maxRequeues }: JobSettings): string[] {
   return [
     "--ray-address",
     "slurm",
     ...(minNodes === null || minNodes === nodes ? [] : ["--min-nodes", String(minNodes)]),
+    ...(nodeDeadline === null ? [] : ["--node-deadline", String(nodeDeadline)]),
     ...(network === null ? [] : ["--interface", network]),
     "--max-requeues",
     String(maxRequeues),

@@ -43,6 +43,9 @@ export const profileSchema = z.strictObject({
   min_nodes: count
     .optional()
     .describe("The search starts with so many, if others do not come up; default: all of them."),
+  node_deadline: count
+    .optional()
+    .describe("Seconds that nodes have to come up before the search starts without them, or fails; 300 by default."),
   interface: line.optional().describe("Network interface over which the nodes speak to each other, such as ib0."),
   max_requeues: z
     .int()
@@ -81,6 +84,8 @@ export interface JobSettings {
   modules: string[];
   sbatch: string[];
   minNodes: number | null;
+  /** In seconds. */
+  nodeDeadline: number | null;
   interface: string | null;
   maxRequeues: number;
   warnSeconds: number;
@@ -128,6 +133,7 @@ export function jobSettings(profile: GivenSettings, given: Record<string, unknow
     modules: [...(profile.modules ?? []), ...(checked.modules ?? [])],
     sbatch: [...(profile.sbatch ?? []), ...(checked.sbatch ?? [])],
     minNodes: all.min_nodes ?? null,
+    nodeDeadline: all.node_deadline ?? null,
     interface: all.interface ?? null,
     maxRequeues: all.max_requeues ?? 10,
     warnSeconds: all.warn_seconds ?? 180,

@@ -125,6 +125,18 @@ describe("loadExperiment", () => {
     assert.equal((await loadExperiment(await write("name: x\ntrainer: { module: /m.mjs }"))).data, undefined);
   });
 
+  it("stages what data there are", async () => {
+    const stage = { dir: "/scratch" };
+    const file = await write("name: x\ntrainer: { module: /m.mjs }");
+    assert.equal((await loadExperiment(file, { stage })).data, undefined);
+    assert.equal((await loadExperiment(file, { stage, datasetDir: "d" })).data?.stage?.dir, "/scratch");
+    assert.equal((await loadExperiment(await write(valid), { stage })).data?.stage?.dir, "/scratch");
+    await assert.rejects(
+      loadExperiment(await write("name: x"), { stage }),
+      /data\.dir: expected the folder that `distmis tfrecord` wrote, found nothing/,
+    );
+  });
+
   it("applies overrides, values in YAML, paths relative to the working directory", async () => {
     const file = await write(`${valid}train: { epochs: 3 }`);
     const experiment = await loadExperiment(file, {

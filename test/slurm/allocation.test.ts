@@ -97,10 +97,11 @@ describe("a search on the nodes of a job", { skip }, () => {
       ["while Ray's head starts", (job) => until("a head", () => jobs.left(job).some(isPart("gcs_server")), 60_000)],
       ["while nodes join", (job) => until("raylets", () => jobs.left(job).some(isPart("raylet/raylet")), 60_000)],
       ["while trials start", (job) => jobs.said(job, /\d at once/)],
+      ["while the first trials run, others start", (job) => jobs.said(job, /epoch 1\//)],
       ["while trials run", (job) => jobs.said(job, /epoch 3\//)],
     ];
     for (const [index, [what, phase]] of phases.entries()) {
-      const job = await jobs.submit(jobs.experiment(`cancelled-${index}`, 2000, 2), TWO_NODES);
+      const job = await jobs.submit(jobs.experiment(`cancelled-${index}`, 2000, 4), TWO_NODES);
       await cluster.untilJob(job, ["RUNNING"]);
       await phase(job);
       await cluster.exec("scancel", job);

@@ -80,6 +80,7 @@ test("every setting has its line", () => {
       modules: ["cuda/12.6", "nodejs"],
       sbatch: ["mem=64G", "--mail-user=me@example.org"],
       min_nodes: 3,
+      node_deadline: 600,
       interface: "ib0",
       max_requeues: 0,
     }),
@@ -99,7 +100,7 @@ test("every setting has its line", () => {
   ])
     assert.ok(text.includes(`\n#SBATCH ${line}\n`), `${line} in ${text}`);
   assert.ok(text.includes("\nmodule load cuda/12.6 || exit\nmodule load nodejs || exit\n"));
-  assert.match(text, /--min-nodes 3 --interface ib0 --max-requeues 0$/m);
+  assert.match(text, /--min-nodes 3 --node-deadline 600 --interface ib0 --max-requeues 0$/m);
   assert.doesNotMatch(text, /--gpus-per-node/);
   assert.doesNotMatch(scriptOf(plan({ gpus_per_node: 0 })), /gpu/);
 });

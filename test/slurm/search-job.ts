@@ -34,8 +34,20 @@ export const TWO_NODES = ["-N2", "--ntasks-per-node=1", "--cpus-per-task=4", "--
 
 const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 
-/** @param nodes how many hosts the cluster has */
-export async function searchJobs(cluster: SlurmCluster, folder: string, nodes: number): Promise<SearchJobs> {
+/**
+ * @param nodes how many hosts the cluster has
+ * @param user whose jobs they are; default: root's, from the sources
+ */
+export async function searchJobs(
+  cluster: SlurmCluster,
+  folder: string,
+  nodes: number,
+  user?: string,
+): Promise<SearchJobs> {
+  const exec = user === undefined ? cluster.exec : (...args: string[]) => cluster.as(user, ...args);
+  // What compiles the sources would leave each user's cache of it in /tmp.
+  const program = (args: string[]): string[] =>
+    user === undefined ? distmisCommand(args) : [process.execPath, path.join(repositoryRoot, "bin/distmis"), ...args];
   const namespaces = await Promise.all(
     Array.from({ length: nodes }, (_, index) => cluster.node(index + 1, "readlink", "/proc/self/ns/pid")),
   );
@@ -62,7 +74,7 @@ export async function searchJobs(cluster: SlurmCluster, folder: string, nodes: n
     async submit(experiment, options, runOptions = []) {
       const name = path.basename(experiment, ".yaml");
       const args = ["run", experiment, "--run-dir", path.join(folder, "runs", name), "--ray-address", "slurm"];
-      const command = distmisCommand([...args, ...runOptions])
+      const command = program([...args, ...runOptions])
         .map(quote)
         .join(" ");
       const script = path.join(folder, `${name}.sbatch`);
@@ -70,7 +82,7 @@ export async function searchJobs(cluster: SlurmCluster, folder: string, nodes: n
       const all = [`--output=${path.join(folder, "%j.log")}`, "--open-mode=append", ...options];
       const lines = [...all.map((option) => `#SBATCH ${option}`), `export DISTMIS_BATCH_SCRIPT=${quote(script)}`];
       fs.writeFileSync(script, `#!/bin/bash\n${lines.join("\n")}\nexec ${command}\n`);
-      return (await cluster.exec("sbatch", "--parsable", script)).trim();
+      return (await exec("sbatch", "--parsable", script)).trim();
     },
     async said(job, what, deadlineMs = 120_000) {
       const over = ["COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL"];

@@ -4,6 +4,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
+import { repositoryRoot } from "../support/python.ts";
 import { until } from "../support/until.ts";
 
 export interface SlurmClusterOptions {
@@ -25,6 +26,8 @@ export interface SlurmClusterOptions {
   killWait?: number;
   /** Seconds until a silent host is down; 30 by default. */
   slurmdTimeout?: number;
+  /** Users that it has beside those of this machine. They may run what belongs to this installation, wherever it lies. */
+  users?: readonly string[];
   /** Further lines for slurm.conf. */
   extra?: string;
 }
@@ -36,6 +39,10 @@ export interface SlurmCluster {
   command(args: readonly string[]): [string, ...string[]];
   /** Runs it on the login node, and returns what it printed; an error has what it said. */
   exec(...args: string[]): Promise<string>;
+  /** The same, as one of its users. */
+  as(user: string, ...args: string[]): Promise<string>;
+  /** The folder of one of its users. */
+  home(user: string): string;
   /** Runs it on host `node${i}`, i from 1. */
   node(i: number, ...args: string[]): Promise<string>;
   /** Takes a host off the network. */
@@ -110,6 +117,8 @@ export async function startSlurmCluster(options: SlurmClusterOptions = {}): Prom
     dir,
     command: (args) => ["env", `BASE=${dir}`, SCRIPT, "exec", ...args],
     exec,
+    as: (user, ...args) => run(["as", user, ...args]),
+    home: (user) => path.join(dir, "home", user),
     node: (i, ...args) => run(["node", String(i), ...args]),
     async down(i) {
       await run(["down", String(i)]);
@@ -145,8 +154,17 @@ function stepsOf(dir: string, job: string): string[] {
   return spools.flatMap((spool) => fs.readdirSync(path.join(dir, spool)).filter((name) => name.includes(`_${job}.`)));
 }
 
+/** Folders of the programs that a search runs: a clone or a Python may lie in the home of root, which nobody else may enter. */
+function installation(): string[] {
+  const python = fs.realpathSync(path.join(repositoryRoot, ".venv/bin/python"));
+  const programs = [process.execPath, python].map((file) => path.dirname(path.dirname(fs.realpathSync(file))));
+  const folders = [repositoryRoot, fs.realpathSync(path.join(repositoryRoot, ".venv")), ...programs];
+  // What is part of the system is open to all.
+  return [...new Set(folders)].filter((folder) => !["/usr", "/usr/local"].includes(folder));
+}
+
 function settings(options: SlurmClusterOptions): Record<string, string> {
-  const { nodes = 2, gpus = 2, cpus = 8, hetero = false, preempt = false, requeue = true } = options;
+  const { nodes = 2, gpus = 2, cpus = 8, hetero = false, preempt = false, requeue = true, users = [] } = options;
   const flag = (value: boolean): string => (value ? "1" : "0");
   return {
     NODES: String(nodes),
@@ -158,6 +176,8 @@ function settings(options: SlurmClusterOptions): Record<string, string> {
     REQUEUE: flag(requeue),
     KILLWAIT: String(options.killWait ?? 5),
     SLURMD_TIMEOUT: String(options.slurmdTimeout ?? 30),
+    USERS: users.join(" "),
+    REACH: users.length === 0 ? "" : installation().join(" "),
     EXTRA: options.extra ?? "",
   };
 }

@@ -25,6 +25,10 @@ test("submit refuses before anything waits in a queue, and --print touches nothi
   const refusals: [string[], RegExp][] = [
     [["submit", file], /^distmis: --gpus-per-node: expected the GPUs of each node/],
     [["submit", file, ...NODES, "--time", "1h"], /^distmis: --time: expected a time as sbatch takes it/],
+    [
+      ["submit", file, ...NODES, "--node-deadline", "0"],
+      /^distmis: --node-deadline: expected a whole number of at least 1/,
+    ],
     [["submit", file, ...NODES, "--nodes", "x"], /^distmis: --nodes: /],
     [
       ["submit", file, ...NODES, "--profile", "mn4"],
@@ -57,6 +61,16 @@ test("submit refuses before anything waits in a queue, and --print touches nothi
   );
   assert.match(printed.stdout, /^#!\/bin\/bash\n.*\n#SBATCH --nodes=3\n.*\nexec /s);
   assert.deepEqual([printed.code, printed.stderr], [0, ""]);
+  // Its task reads no data, and the cluster's profile asks for copies of them.
+  const profile = path.join(folder, "..", `${path.basename(folder)}.yaml`);
+  fs.writeFileSync(profile, "gpus_per_node: 2\ncpus_per_node: 4\nstage_to_local: /scratch\nnode_deadline: 900\n");
+  const unstaged = await ranIn(folder, distmisCommand(["submit", file, "--profile", profile, "--print"]));
+  fs.rmSync(profile);
+  assert.equal(
+    unstaged.stderr,
+    "nothing is copied to the nodes (--stage-to-local): the experiment names no data.dir\n",
+  );
+  assert.match(unstaged.stdout, / --node-deadline 900 --max-requeues 10\n$/);
   assert.deepEqual(fs.readdirSync(folder), before);
 });
 
