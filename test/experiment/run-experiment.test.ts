@@ -312,5 +312,10 @@ describe("runTask", () => {
       runTask(scriptedCluster({ slots: 1, trial: () => ({ end: "failed" }) }), { config, task: "evaluate", trialDir }),
       /evaluate: loss is not a number; log: .*trainer\.log/,
     );
+    await assert.rejects(
+      runTask(cluster, { config, task: "evaluate", taskInput: "x".repeat(17e6), trialDir }),
+      /a frame of 17\d+ bytes was to be sent, at most 16777216 are legal/,
+    );
+    assert.equal(cluster.gangs.alive, 0);
   });
 });
