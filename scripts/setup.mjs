@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Sets everything up: npm packages, Python environment, native binding, generated code, build. Plain JavaScript without
-// dependencies, as it runs before anything is installed. Every step keeps a stamp of what it was made from and is skipped
-// while that is unchanged, so a second run only reads; an installation that is up to date can be read-only. In an unpacked
+// dependencies, as it runs before anything is installed. Every step keeps a stamp (setup/stamps.mjs) and is skipped while
+// nothing has changed, so a second run only reads; an installation that is up to date can be read-only. In an unpacked
 // bundle (`npm run bundle`) nothing comes from the network.
 //   node scripts/setup.mjs [--dev] [--cuda] [--only build]
 import fs from "node:fs";
@@ -57,13 +57,18 @@ function acquireLock(what) {
 /** Brings everything up to date. `dev` adds what the tests need, `cuda` asks for TensorFlow's CUDA wheel. */
 export function setup({ dev = false, cuda = false, only = "" } = {}) {
   checkMachine();
-  // Each says what it would do, or null: a title, its stamp file, the inputs that the stamp must equal,
-  // whether what was made still works (where that can change), and how to make it.
+  // Each says what it would do, or null: a title, its stamp file, the inputs and, of some, what was made, both of which the
+  // stamp must equal, whether what was made still works (where that can change), and how to make it.
   const steps =
     only === "build"
       ? [generatedCode, compiledSources]
       : [npmPackages, pythonPackages, pythonTestPackages, nativeBinding, generatedCode, compiledSources];
-  const fresh = (step) => readStamp(step.stamp) === step.inputs && (step.works?.() ?? true);
+  const stampOf = ({ inputs, made }) => (made ? `${inputs}\n${made()}` : inputs);
+  const fresh = (step) => {
+    const stamp = readStamp(step.stamp);
+    // Without reading what was made, if it is to be made again.
+    return stamp.startsWith(step.inputs) && stamp === stampOf(step) && (step.works?.() ?? true);
+  };
   let release;
   try {
     for (const describe of steps) {
@@ -78,7 +83,7 @@ export function setup({ dev = false, cuda = false, only = "" } = {}) {
       process.stderr.write(`distmis setup: ${step.title} ... `);
       fs.rmSync(step.stamp, { force: true });
       step.make();
-      fs.writeFileSync(step.stamp, step.inputs);
+      fs.writeFileSync(step.stamp, stampOf(step));
       process.stderr.write(`${((Date.now() - start) / 1000).toFixed(0)} s\n`);
     }
   } finally {

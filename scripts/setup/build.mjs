@@ -4,7 +4,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { inCheckout, python, root, venv } from "./places.mjs";
 import { run } from "./run.mjs";
-import { filesBelow, hashFiles, readStamp, sha256 } from "./stamps.mjs";
+import { filesBelow, hashFiles, hashMade, readStamp, sha256 } from "./stamps.mjs";
 
 /** The protocol's TypeScript and Python. */
 export function generatedCode() {
@@ -21,6 +21,8 @@ export function generatedCode() {
       hashFiles([...protos, fileURLToPath(import.meta.url), generator]),
       readStamp(path.join(venv, ".distmis-stamp")),
     ),
+    // Python leaves its own files beside them.
+    made: () => hashMade([typescript, pythonOut], [".ts", ".py", ".pyi"]),
     make: () => {
       for (const dir of [typescript, pythonOut]) {
         fs.rmSync(dir, { recursive: true, force: true });
@@ -70,6 +72,7 @@ export function compiledSources() {
     title: "build",
     stamp: path.join(root, "dist", ".distmis-stamp"),
     inputs: hashFiles([...sources, ...config]),
+    made: () => hashMade([path.join(root, "dist")]),
     make: () => {
       fs.rmSync(path.join(root, "dist"), { recursive: true, force: true });
       run(process.execPath, [path.join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json"]);

@@ -1,4 +1,5 @@
-// Each step of the set-up leaves a stamp of what it was made from, and is skipped while that is unchanged.
+// Each step of the set-up leaves a stamp of what it was made from and, where that is quick to read, of what it made, and is
+// skipped while both are unchanged.
 import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
@@ -21,5 +22,13 @@ export function filesBelow(dir, extensions = [""]) {
 
 export const hashFiles = (files) =>
   sha256(...files.flatMap((file) => [path.relative(root, file), fs.readFileSync(file)]));
+
+/** Of files that were made: their names and contents; where a folder is missing, there are none. */
+export const hashMade = (dirs, extensions) =>
+  hashFiles(
+    dirs
+      .filter((dir) => fs.existsSync(dir))
+      .flatMap((dir) => filesBelow(dir, extensions).filter((file) => path.basename(file) !== ".distmis-stamp")),
+  );
 
 export const readStamp = (stamp) => (fs.existsSync(stamp) ? fs.readFileSync(stamp, "utf8") : "");

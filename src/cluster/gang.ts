@@ -110,16 +110,23 @@ export function runGang({ call, start, reasonOfLoss }: GangParts): Gang {
 
   void write({ $case: "start", value: start });
 
+  /** Frames go one after the other: the pieces of one must not come between those of another. */
+  let lastSent: Promise<void> = Promise.resolve();
+  async function writeFrame(rank: number, frame: Uint8Array): Promise<void> {
+    for (let at = 0; at < frame.byteLength; at += PIECE_BYTES) {
+      const piece = frame.subarray(at, at + PIECE_BYTES);
+      const data = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+      await write({ $case: "bytes", value: { rank, data } });
+    }
+  }
+
   return {
     name: start.name,
     events: events(),
     async send(rank, message) {
       const frame = encodeToTrainer(message);
-      for (let at = 0; at < frame.byteLength; at += PIECE_BYTES) {
-        const piece = frame.subarray(at, at + PIECE_BYTES);
-        const data = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
-        await write({ $case: "bytes", value: { rank, data } });
-      }
+      lastSent = lastSent.then(() => writeFrame(rank, frame));
+      await lastSent;
     },
     stop: (graceSeconds) => void write({ $case: "stop", value: { graceSeconds } }),
     kill,

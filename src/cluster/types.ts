@@ -33,7 +33,10 @@ export interface Gang {
   readonly name: string;
   /** To be iterated once. Never throws: a lost shim is an `ended` with cause SHUTDOWN. */
   readonly events: AsyncIterable<GangEvent>;
-  /** Sends a message to one trainer; resolves when there is room for more. */
+  /**
+   * Sends a message to one trainer, after all that were sent before; resolves when there is room for more.
+   * @throws DistmisError TRAINER_FAILED if the message is too large, see wire; nothing of it is sent
+   */
   send(rank: number, message: NonNullable<ToTrainer["message"]>): Promise<void>;
   /** Ends the trainers by closing their input; what lives after the grace is killed. */
   stop(graceSeconds: number): void;

@@ -1,6 +1,7 @@
 /** Experiment files and objects -> valid experiments. */
 import path from "node:path";
 import { DistmisError } from "../errors/index.ts";
+import { checkBytes } from "./check-bytes.ts";
 import { checkSpace } from "./check-space.ts";
 import { type FieldPath, leafPaths, nearestPath, nodeAt, schemaNode } from "./describe.ts";
 import { type ConfigDocument, parseText, readDocument } from "./document.ts";
@@ -91,7 +92,7 @@ function validate(data: unknown, where: (path: FieldPath) => string, base: (fiel
     throw parsed.error;
   }
   const experiment = parsed.data;
-  const problems: Problem[] = checkSpace(experiment);
+  const problems: Problem[] = [...checkSpace(experiment), ...checkBytes(experiment)];
   const dirs = experiment.search.space["data.dir"];
   const searchesData = dirs !== undefined && dirs.when === undefined;
   if (experiment.data === undefined && experiment.trainer.module === undefined && !searchesData) {

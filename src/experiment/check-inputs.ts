@@ -21,3 +21,16 @@ export async function checkInputs({ data, trainer }: Experiment): Promise<void> 
     await check("data.dir", path.join(data.dir, "info.json"), "make the TFRecords with `distmis tfrecord`");
   }
 }
+
+/**
+ * Opens a run. Where it is refused and a file is missing, that is thrown as the nearer cause: with a path that was mistyped, the
+ * experiment is another one.
+ */
+export async function orMissing<T>(experiment: Experiment, open: () => Promise<T>): Promise<T> {
+  try {
+    return await open();
+  } catch (error) {
+    if (error instanceof DistmisError && error.code === "RUN_REFUSED") await checkInputs(experiment);
+    throw error;
+  }
+}

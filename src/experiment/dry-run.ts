@@ -10,6 +10,7 @@ import {
 } from "../config/index.ts";
 import { hasEnded, type OpenOptions, planExtension, trialId } from "../run-folder/index.ts";
 import { createProposals } from "../search/index.ts";
+import { orMissing } from "./check-inputs.ts";
 import { type DryTrial, type Estimate, estimate, MAX_TRIALS } from "./estimate.ts";
 import { measure, type Pace } from "./pace.ts";
 
@@ -53,7 +54,10 @@ export async function dryRun(experiment: Experiment, options: DryRunOptions): Pr
   const { search, resources } = experiment;
   const { reading, paces } = await measure(runDir, experiment);
   const known = [...(reading?.state.trials.values() ?? [])];
-  const extension = reading === null ? null : planExtension(runDir, reading.state, experiment, options);
+  const extension =
+    reading === null
+      ? null
+      : await orMissing(experiment, async () => planExtension(runDir, reading.state, experiment, options));
   const reopened = new Set(extension?.reopened);
   const isOver = reading?.state.finished === true && extension === null;
   const again = isOver ? [] : known.filter((trial) => !hasEnded(trial) || reopened.has(trial.id));

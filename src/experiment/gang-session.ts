@@ -33,7 +33,7 @@ export interface GangSession {
   readonly ended: Promise<GangEnded>;
   /** Whether the last trial left every trainer clean, so that another may follow. */
   readonly clean: boolean;
-  /** Gives every rank the assignment; resolves when all are done. Throws what the sink threw. */
+  /** Gives every rank the assignment; resolves when all are done. Throws what the sink threw, and TRAINER_FAILED for one that is too large. */
   run(assignment: AssignmentBody, sink: TrialSink): Promise<AttemptEnd>;
   /** Asks the trial that runs to end after its step; the gang goes on. */
   stopTrial(reason: string): void;
@@ -251,8 +251,8 @@ export function openGangSession(cluster: Cluster, options: SessionOptions): Gang
       const sent = workers.map(({ rank }) =>
         gang.send(rank, { $case: "assign", value: { ...assignment, rank, replicas, addresses } }),
       );
-      // A gang that is gone is told by its end, if not before this trial by now.
-      await Promise.all(sent).catch(() => {});
+      // Fails only for an assignment that is no message. A gang that is gone is told by its end, if not before this trial by now.
+      await Promise.all(sent);
       // The wish to stop may be older than the trial.
       if (stopReason !== null && current === trial) sendStop(trial.id, stopReason);
       if (current === trial && over !== null) trial.done.resolve({ type: "lost", ended: over });

@@ -17,7 +17,7 @@ import { createSearcher, earlierTrials, knownTrials, needsStudy } from "../searc
 import { clearStaged, shardNames, stagingRefusal } from "../staging/index.ts";
 import { announce } from "./announce.ts";
 import { createBoard } from "./board.ts";
-import { checkInputs } from "./check-inputs.ts";
+import { checkInputs, orMissing } from "./check-inputs.ts";
 import { checkDiskNeed } from "./disk-need.ts";
 import { createEventQueue } from "./event-queue.ts";
 import { type RunEvent, remark } from "./events.ts";
@@ -89,7 +89,7 @@ async function execute(
 ): Promise<RunResults> {
   const { runDir } = options;
   const begin = Date.now();
-  const folder = await openRun(runDir, experiment, options);
+  const folder = await orMissing(experiment, () => openRun(runDir, experiment, options));
   try {
     await announce(folder, experiment, emit);
     if (!folder.state.finished) await work(folder, connect, experiment, options, emit);

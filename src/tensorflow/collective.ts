@@ -9,12 +9,14 @@
  * with side effects. Two replicas with another order wait for each other for ever.
  *
  * Lost replicas. The first call waits until all replicas have made it (the cluster's group forms). From then on, where a
- * replica's process ends in whatever way, the call that all others are in, or their next one, throws an Error with
+ * replica's process ends between two of its calls, the call that all others are in, or their next one, throws an Error with
  * TensorFlow's status 14 (UNAVAILABLE, "Connection reset by peer" or "Socket closed") within 0.1 s (measured with 2, 3 and
- * 4 processes: SIGKILL between and within reductions, of replica 0 and of others, and process.exit). A replica that is
- * frozen, whose node has vanished, or that was lost before the first call is waited for: for ever, or with `timeoutSeconds`
- * just as long (status 4, DEADLINE_EXCEEDED). The wait blocks the event loop. After either error all later calls fail at
- * once: what goes on is a new process.
+ * 4 processes: SIGKILL of replica 0 and of others, and process.exit). Where it ends within a call, that is likely, not
+ * certain: if it has sent its part and not yet fetched another's, that one waits for ever (RingReducer in
+ * PCQueue::Dequeue; 2 of 4 times on a machine with more work than CPUs). So does everybody for a
+ * replica that is frozen, whose node has vanished, or that was lost before the first call: for ever, or with
+ * `timeoutSeconds` just as long (status 4, DEADLINE_EXCEEDED). The wait blocks the event loop: the trainer can't end by
+ * itself, its worker ends it. After either error all later calls fail at once: what goes on is a new process.
  */
 import { createHash } from "node:crypto";
 import type { Tensor } from "@tensorflow/tfjs-node-gpu";

@@ -15,7 +15,13 @@ import {
   type RunGangRequest,
   type RunGangResponse,
 } from "../../src/generated/distmis/v1/cluster.ts";
-import { createToTrainerDecoder, encodeFromTrainer, PROTOCOL_VERSION } from "../../src/wire/index.ts";
+import {
+  createToTrainerDecoder,
+  encodeFromTrainer,
+  MAX_PAYLOAD_BYTES,
+  PROTOCOL_VERSION,
+  type ToTrainerMessage,
+} from "../../src/wire/index.ts";
 import { assignment } from "../support/trainer.ts";
 import { until, untilSteady } from "../support/until.ts";
 
@@ -228,6 +234,58 @@ describe("a gang's stream", { timeout: 30_000 }, () => {
       call?.resume();
       await sending;
       await until("all messages", () => received === count || null);
+      gang.kill();
+    });
+  });
+
+  it("sends frames whole and in their order, also those that are sent while another is on its way", async () => {
+    let call: Call | undefined;
+    const server = (opened: Call) => {
+      call = opened;
+      opened.pause();
+    };
+    await withGang(server, async (gang) => {
+      const large = assignment("train", "/", { taskJson: JSON.stringify("x".repeat(12_000_000)) });
+      const stop: ToTrainerMessage = { $case: "stop", value: { trialId: "t1", reason: "pruned" } };
+      let accepted = false;
+      const sending = Promise.all([0, 1].map((rank) => gang.send(rank, large))).then(() => {
+        accepted = true;
+      });
+      await until("the stream is open", () => call);
+      const stopping = Promise.all([0, 1].map((rank) => gang.send(rank, stop)));
+      assert.ok(!accepted, "the stop is sent while the assignment is on its way");
+      const decoders = [createToTrainerDecoder(), createToTrainerDecoder()];
+      const received: ToTrainerMessage[][] = [[], []];
+      call?.on("data", ({ message: request }: RunGangRequest) => {
+        if (request?.$case !== "bytes") return;
+        const { rank, data } = request.value;
+        received[rank]?.push(...(decoders[rank]?.(data) ?? []));
+      });
+      call?.resume();
+      await Promise.all([sending, stopping]);
+      await until("all messages", () => received.flat().length === 4 || null);
+      for (const own of received) assert.deepEqual(own, [large, stop]);
+      gang.kill();
+    });
+  });
+
+  it("refuses a message that is too large, and takes the next one", async () => {
+    const received: Buffer[] = [];
+    const server = (call: Call) => {
+      call.on("data", ({ message: request }: RunGangRequest) => {
+        if (request?.$case === "bytes") received.push(request.value.data);
+      });
+    };
+    await withGang(server, async (gang) => {
+      const large = assignment("train", "/", { taskJson: "x".repeat(MAX_PAYLOAD_BYTES) });
+      await assert.rejects(gang.send(0, large), {
+        code: "TRAINER_FAILED",
+        message: /a frame of \d+ bytes was to be sent/,
+      });
+      const next = assignment("train", "/");
+      await gang.send(0, next);
+      await until("the next message", () => received[0]);
+      assert.deepEqual([...createToTrainerDecoder()(Buffer.concat(received))], [next]);
       gang.kill();
     });
   });

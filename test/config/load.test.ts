@@ -286,6 +286,36 @@ describe("search space", () => {
     assert.equal("search" in (configs[0] ?? {}), false);
   });
 
+  it("refuses configurations that are too large for a message to a trainer, by the largest field", () => {
+    const define = (parameters: Record<string, unknown>, grid: string[]) =>
+      defineExperiment({
+        name: "x",
+        trainer: { module: "m.mjs", parameters },
+        search: { space: { "trainer.parameters.c": { grid } } },
+      });
+    const text = (length: number) => "x".repeat(length);
+    const expected = "expected configurations of at most 15.7 MB as JSON, found";
+    const rest = "put it in a file that all nodes see, and its path here";
+    for (const [refused, field, found] of [
+      [
+        () => define({ a: 1, b: { weights: text(17e6) } }, [""]),
+        "trainer.parameters.b.weights",
+        "17.0 MB, of which this has 17.0 MB",
+      ],
+      [
+        () => define({ a: text(7e6) }, [text(9e6), ""]),
+        "search.space.trainer.parameters.c",
+        "16.0 MB, of which this has 9.0 MB",
+      ],
+    ] as const)
+      assert.throws(refused, {
+        code: "CONFIG_INVALID",
+        message: `experiment: ${field}: ${expected} ${found}; ${rest}`,
+      });
+    // A trial has one of them.
+    define({ a: text(7e6) }, [text(8e6), text(8e6 - 1)]);
+  });
+
   it("is one trial when empty", () => {
     assert.deepEqual([...gridPoints([])], [{}]);
   });

@@ -4,7 +4,14 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { defineExperiment, type Experiment, type ExperimentInput, loadExperiment } from "../../src/config/index.ts";
-import { type RunEvent, type RunOptions, runExperiment, runFiles, runTask } from "../../src/experiment/index.ts";
+import {
+  dryRun,
+  type RunEvent,
+  type RunOptions,
+  runExperiment,
+  runFiles,
+  runTask,
+} from "../../src/experiment/index.ts";
 import { GangEndCause } from "../../src/generated/distmis/v1/cluster.ts";
 import { type ScriptOptions, scriptedCluster } from "./scripted-cluster.ts";
 
@@ -246,6 +253,20 @@ describe("runExperiment", () => {
     await run({ slots: 1 }, experimentOf(2, { resources: { max_concurrent_trials: 1 } }), { runDir });
   });
 
+  it("names the missing files of a changed experiment first, and those of a finished run not at all", async () => {
+    const runDir = newDir();
+    const module = path.join(folder, "other.mjs");
+    await writeFile(module, "");
+    await run({ slots: 1 }, experimentOf(1, { trainer: { module } }), { runDir });
+    const wrong = experimentOf(1, { trainer: { module: `${module}-wrong` } });
+    const missing = { code: "FILE_UNUSABLE", message: /^trainer\.module: .*\/other\.mjs-wrong can't be read: / };
+    await assert.rejects(run({ slots: 1 }, wrong, { runDir }), missing);
+    await assert.rejects(dryRun(wrong, { runDir }), missing);
+    await rm(module);
+    const again = await run({ slots: 1 }, experimentOf(1, { trainer: { module } }), { runDir });
+    assert.equal(again.results.state, "finished");
+  });
+
   it("refuses a folder that holds something else, or is in use", async () => {
     const foreign = newDir();
     await writeFile(path.join(folder, "file"), "");
@@ -312,5 +333,10 @@ describe("runTask", () => {
       runTask(scriptedCluster({ slots: 1, trial: () => ({ end: "failed" }) }), { config, task: "evaluate", trialDir }),
       /evaluate: loss is not a number; log: .*trainer\.log/,
     );
+    await assert.rejects(
+      runTask(cluster, { config, task: "evaluate", taskInput: "x".repeat(17e6), trialDir }),
+      /a frame of 17\d+ bytes was to be sent, at most 16777216 are legal/,
+    );
+    assert.equal(cluster.gangs.alive, 0);
   });
 });

@@ -5,7 +5,7 @@
 import type { Cluster, Gang, GangEvent, GangOptions } from "../../src/cluster/index.ts";
 import { GangEndCause, type GangEnded, type GangRequest } from "../../src/generated/distmis/v1/cluster.ts";
 import { type Assignment, type FromTrainer, TrialOutcome } from "../../src/generated/distmis/v1/trainer.ts";
-import { PROTOCOL_VERSION } from "../../src/wire/index.ts";
+import { encodeToTrainer, PROTOCOL_VERSION } from "../../src/wire/index.ts";
 
 /** What a trial of the script does: its values by epoch, and how its attempt ends. */
 export interface TrialScript {
@@ -203,10 +203,12 @@ export function scriptedCluster(options: ScriptOptions): ScriptedCluster {
           }
         },
       },
-      async send(rank, { $case, value }) {
+      async send(rank, message) {
+        // Refuses what is too large.
+        encodeToTrainer(message);
         const own = running.get(rank);
-        if ($case === "assign") setImmediate(work, value);
-        else if (own?.trialId === value.trialId && options.deaf !== true)
+        if (message.$case === "assign") setImmediate(work, message.value);
+        else if (own?.trialId === message.value.trialId && options.deaf !== true)
           trialEnded(own, TrialOutcome.TRIAL_OUTCOME_STOPPED, true, "");
       },
       stop: () => void setImmediate(end, because(GangEndCause.GANG_END_CAUSE_STOPPED)),
