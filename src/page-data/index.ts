@@ -90,6 +90,8 @@ export interface CurveView {
 export interface ImportanceView {
   shares: { parameter: string; share: number }[] | null;
   trials: number;
+  /** How many of them count as the best. */
+  best: number;
   missing: string | null;
 }
 
