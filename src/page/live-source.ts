@@ -22,7 +22,7 @@ export function liveSource(): Source {
       if (first) state.runs.clear();
       first = false;
       for (const change of message.runs) applyChange(state.runs, change);
-      tell("live");
+      tell("connected");
     };
     events.onerror = () => {
       // Not the browser's own reconnection, which gives up for good after an answer that is an error.

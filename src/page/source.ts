@@ -17,7 +17,7 @@ export interface RunData {
 }
 
 /** `lost`: it is tried again; `refused`: the server does not know this page any more. */
-export type Connection = "opening" | "live" | "lost" | "refused" | "report";
+export type Connection = "opening" | "connected" | "lost" | "refused" | "report";
 
 export interface PageState {
   /** Grows with each change. */
