@@ -1,6 +1,6 @@
 /** The frame: which run, which view, and what is wrong. */
 import type { ComponentType } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { moment } from "../charts/index.ts";
 import { CurvesView } from "./curves-view.tsx";
 import { ExperimentView } from "./experiment-view.tsx";
@@ -130,6 +130,27 @@ export function App() {
           <Shown data={data} place={place} key={`${place.run}/${place.trial}`} />
         )}
       </main>
+      <Licences />
     </>
+  );
+}
+
+/** What others have written of this page, and its terms. */
+function Licences() {
+  const source = useSource();
+  const [text, setText] = useState("");
+  const show = (): void => {
+    source.licences().then(setText, (error: unknown) => setText(String(error)));
+  };
+  return (
+    <footer>
+      <details onToggle={show}>
+        <summary>Licences of what this page contains</summary>
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it */}
+        <pre class="licences" tabIndex={0}>
+          {text}
+        </pre>
+      </details>
+    </footer>
   );
 }

@@ -235,6 +235,23 @@ describe("the page's server", () => {
     const report = startCommand(distmisCommand(["report", run(), "-o", "run.html"]), folder);
     assert.deepEqual(await report.exit, { code: 0, signal: null });
     assert.match(report.stdout(), /^report: run\.html \(1\.\d MB\)\n$/);
-    assert.match(await readFile(path.join(folder, "run.html"), "utf8"), /script-src 'sha256-/);
+    const html = await readFile(path.join(folder, "run.html"), "utf8");
+    assert.match(html, /script-src 'sha256-/);
+    // What is handed on has the words of its licences with it, and so has the page.
+    assert.match(
+      html,
+      /^<!-- .* Contains [^\n]*@niivue\/niivue [\d.]+ \(BSD-2-Clause\), [^\n]*echarts [\d.]+ \(Apache-2\.0\)/m,
+    );
+    const licences = await (await get("/assets/licences.txt")).text();
+    for (const words of [html, licences])
+      for (const [holder, terms] of [
+        ["Copyright (c) 2021, Niivue", "2. Redistributions in binary form must reproduce the above copyright notice"],
+        [
+          "Copyright 2017-2026 The Apache Software Foundation",
+          "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION",
+        ],
+        ["Bitstream, Inc. All Rights Reserved", "FONT SOFTWARE"],
+      ])
+        assert.ok(words.includes(holder ?? "") && words.includes(terms ?? ""), holder);
   });
 });
