@@ -90,15 +90,36 @@ def test_importance_of_all_parameters_also_of_conditional_ones():
     assert next(iter(found)) == "rate"
 
 
-@pytest.mark.parametrize("values", [[1.0] * 6, [1.0, 2, 3, 4, math.inf, 6]])
-def test_importance_of_few_and_odd_trials(values):
-    one = pb.StudyParameter(name="one", choices=pb.Choices(values=[value(7)]))
-    record = pb.StudyRecord(open=opening(SAMPLERS["tpe"], None, [*conditional(), one]))
-    for number, at in enumerate(values):
-        point = {"rate": 1e-3, "beta": 0.5, "filters": 1 + number, "norm": "batch", "one": 7}
-        begin = pb.BeginTrial(trial=str(number), parameters=values_to_messages(point))
-        record.events.add(begin=begin)
+def _told(values: list[float], points: list[dict]) -> pb.StudyRecord:
+    more = [
+        pb.StudyParameter(name="one", choices=pb.Choices(values=[value(7)])),
+        pb.StudyParameter(name="side", choices=pb.Choices(values=[value("left"), value("right")])),
+    ]
+    record = pb.StudyRecord(open=opening(SAMPLERS["tpe"], None, [*conditional(), *more]))
+    common = {"beta": 0.5, "norm": "batch", "one": 7}
+    for number, (at, point) in enumerate(zip(values, points, strict=True)):
+        parameters = values_to_messages({**common, **point})
+        record.events.add(begin=pb.BeginTrial(trial=str(number), parameters=parameters))
         record.events.add(tell=pb.TellOutcome(trial=str(number), finish=completed(at)))
-    found = _importance(record)
-    assert found.keys() == {"rate", "beta", "filters", "norm", "one"}
+    return record
+
+
+def test_importance_of_odd_trials():
+    points = [{"rate": 1e-3, "filters": 1 + number % 6, "side": "left"} for number in range(20)]
+    found = _importance(_told([*range(18), math.inf, 6], points))
+    assert found.keys() == {"rate", "beta", "filters", "norm", "one", "side"}
     assert all(0 <= share <= 1 for share in found.values())
+
+
+@pytest.mark.parametrize("count", [0, 6, 20])
+def test_importance_of_trials_that_do_not_differ(count):
+    assert _importance(_told([1.0] * count, [{"rate": 1e-3, "filters": 4, "side": "left"}] * count)) == {}
+
+
+def test_a_range_is_not_important_for_being_one():
+    points = [
+        {"rate": 10 ** (-4 + number / 8), "filters": 4, "side": ("left", "right")[number % 3 == 0]}
+        for number in range(16)
+    ]
+    values = [(0.5 if point["side"] == "right" else 0.9) + number % 5 / 100 for number, point in enumerate(points)]
+    assert next(iter(_importance(_told(values, points)))) == "side"

@@ -67,7 +67,8 @@ export function compiledSources() {
   if (!inCheckout) return null;
   const sources = filesBelow(path.join(root, "src"), [".ts", ".tsx", ".css", ".html"]);
   const page = path.join(root, "scripts", "build-page.mjs");
-  const config = [path.join(root, "tsconfig.json"), path.join(root, "tsconfig.build.json"), page];
+  const licences = filesBelow(path.join(root, "scripts", "licences"), [".mjs", ".txt"]);
+  const config = [path.join(root, "tsconfig.json"), path.join(root, "tsconfig.build.json"), page, ...licences];
   return {
     title: "build",
     stamp: path.join(root, "dist", ".distmis-stamp"),

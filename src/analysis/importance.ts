@@ -1,13 +1,15 @@
 /** Which parameters decide how good a trial is. */
 import { DistmisError } from "../errors/index.ts";
 import type { RunReading } from "../run-folder/index.ts";
-import { knownTrials, LEAST_TRIALS_FOR_IMPORTANCE, parameterImportance } from "../search/index.ts";
+import { bestForImportance, knownTrials, LEAST_TRIALS_FOR_IMPORTANCE, parameterImportance } from "../search/index.ts";
 
 export interface Importance {
   /** Shares that add up to 1, the largest first; null where they can't be told. */
   shares: { parameter: string; share: number }[] | null;
   /** How many completed trials with a value of the search's metric there are. */
   trials: number;
+  /** How many of them count as the best, which the shares tell from the rest. */
+  best: number;
   /** Why there are no shares, for a person; null if there are. */
   missing: string | null;
 }
@@ -20,16 +22,18 @@ export async function importanceOf({
   const { metric, space } = experiment.search;
   const known = knownTrials(state, experiment);
   const trials = known.filter(({ outcome }) => outcome?.state === "completed" && outcome.value !== null).length;
-  const none = (missing: string): Importance => ({ shares: null, trials, missing });
+  const best = bestForImportance(trials);
+  const none = (missing: string): Importance => ({ shares: null, trials, best, missing });
   if (Object.keys(space).length < 2) return none("it takes two searched parameters to tell one from the other");
   try {
     const found = await parameterImportance(experiment, known);
     if (found === null) {
       return none(
-        `it takes ${LEAST_TRIALS_FOR_IMPORTANCE} completed trials with a value of ${metric}, this run has ${trials}`,
+        `too few trials for an estimate: it takes ${LEAST_TRIALS_FOR_IMPORTANCE} completed ones with a value of ${metric}, this run has ${trials}`,
       );
     }
-    return { shares: [...found].map(([parameter, share]) => ({ parameter, share })), trials, missing: null };
+    if (found.size === 0) return none(`all completed trials have the same ${metric}: nothing tells them apart`);
+    return { shares: [...found].map(([parameter, share]) => ({ parameter, share })), trials, best, missing: null };
   } catch (error) {
     if (error instanceof DistmisError) return none(error.message);
     throw error;

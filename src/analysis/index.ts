@@ -5,3 +5,4 @@ export { type Importance, importanceOf } from "./importance.ts";
 export type { Marginal, MarginalValue } from "./marginals.ts";
 export { type Replicates, replicatesOf, type Spread } from "./replicates.ts";
 export { factsOf, type RunFacts } from "./run-facts.ts";
+export { type RunningTrial, timeLeft } from "./time-left.ts";

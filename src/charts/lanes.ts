@@ -27,7 +27,8 @@ export function lanesOf(attempts: readonly AttemptView[], begin: number, end: nu
     for (const { node, gpu } of attempt.places) {
       const key = `${node}\n${gpu ?? ""}`;
       const place = byPlace.get(key) ?? { node, gpu, own: [] };
-      place.own.push(attempt);
+      // Replicas of one attempt may share a place.
+      if (place.own.at(-1) !== attempt) place.own.push(attempt);
       byPlace.set(key, place);
     }
   }

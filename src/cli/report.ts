@@ -29,7 +29,8 @@ export const reportCommand: CommandModule<object, ReportArguments> = {
       .option("figures", {
         type: "string",
         requiresArg: true,
-        describe: "Write the charts into this folder, as SVG and PNG; no report unless --format or -o asks for one",
+        describe:
+          "Write the charts into this folder, as SVG and PNG; no report unless --format or -o asks for one; md links them",
       })
       .check(({ run, format, figures }) => {
         if (run.length > 1 && (figures !== undefined || format !== "md"))

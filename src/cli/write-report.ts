@@ -14,17 +14,15 @@ export async function writeReport({ run: runs, format, output, figures }: Report
   if (run === undefined) return;
   // Markdown may be what standard output is for.
   const say = (line: string): void => void (format === "md" ? process.stderr : process.stdout).write(`${line}\n`);
+  const drawn = figures === undefined ? null : await writeFigures(run, figures);
   if (format === "md") {
-    if (output === undefined) await writeOut(await paperOf(runs));
-    else await writePaper(runs, output);
-  } else if (figures === undefined || format !== undefined || output !== undefined) {
+    if (output === undefined) await writeOut(await paperOf(runs, drawn?.files));
+    else await writePaper(runs, output, drawn?.files);
+  } else if (drawn === null || format !== undefined || output !== undefined) {
     const { file, bytes, remarks } = await writePageReport(run, output ?? "report.html");
     for (const remark of remarks) say(`note: ${remark}`);
     say(`report: ${file} (${formatBytes(bytes)})`);
   }
-  if (figures !== undefined) {
-    const { files, remarks } = await writeFigures(run, figures);
-    for (const remark of remarks) say(`note: ${remark}`);
-    for (const file of files) say(`figure: ${file}`);
-  }
+  for (const remark of drawn?.remarks ?? []) say(`note: ${remark}`);
+  for (const file of drawn?.files ?? []) say(`figure: ${file}`);
 }

@@ -8,6 +8,7 @@ const TYPES: Record<string, string> = {
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript; charset=utf-8",
   ".css": "text/css; charset=utf-8",
+  ".txt": "text/plain; charset=utf-8",
 };
 
 export interface Asset {
@@ -15,7 +16,7 @@ export interface Asset {
   bytes: Buffer;
 }
 
-/** By name: `page.html`, `page.css`, `main.js` and what that loads. @throws DistmisError SETUP_INCOMPLETE */
+/** By name: `page.html`, `page.css`, `main.js` and what that loads, `licences.txt`. @throws DistmisError SETUP_INCOMPLETE */
 export async function readAssets(): Promise<Map<string, Asset>> {
   const dir = path.join(packageRoot(), "dist", "page");
   try {

@@ -36,8 +36,8 @@ export function createAttempts(): Attempts {
             end(trial, before, "interrupted", "the orchestrator ended before it"),
           );
         case "attempt_started": {
-          const { trial, attempt } = record;
-          const places = placesOf(record.nodes, record.gpus);
+          const { trial, attempt, nodes, gpus, workers } = record;
+          const places = workers === undefined ? guessedPlaces(nodes, gpus) : placesOf(workers);
           running.set(trial, all.length);
           all.push({ trial, attempt, places, start: time, end: null, outcome: "running", error: null });
           return [all.length - 1];
@@ -53,8 +53,13 @@ export function createAttempts(): Attempts {
   };
 }
 
-/** The journal has the GPUs of all nodes one after the other: they are taken to be spread evenly. */
-function placesOf(nodes: readonly string[], gpus: readonly string[]): AttemptView["places"] {
+/** A GPU, or a replica without one, is a place. */
+function placesOf(workers: readonly { node: string; gpus: readonly string[] }[]): AttemptView["places"] {
+  return workers.flatMap(({ node, gpus }) => (gpus.length === 0 ? [null] : gpus).map((gpu) => ({ node, gpu })));
+}
+
+/** Older journals have the GPUs of all nodes one after the other: they are taken to be spread evenly. */
+function guessedPlaces(nodes: readonly string[], gpus: readonly string[]): AttemptView["places"] {
   if (gpus.length === 0) return nodes.map((node) => ({ node, gpu: null }));
   const each = gpus.length / Math.max(1, nodes.length);
   return gpus.map((gpu, index) => ({ node: nodes[Math.floor(index / each)] ?? "", gpu }));

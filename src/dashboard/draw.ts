@@ -1,5 +1,4 @@
 /** Charts as pictures: SVG by ECharts, PNG from the SVG. */
-import { createRequire } from "node:module";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { DistmisError, messageOf } from "../errors/index.ts";
@@ -39,7 +38,7 @@ export async function pngOf(svg: string): Promise<Buffer> {
     );
   });
   // A node of a cluster may have no font at all.
-  const font = createRequire(import.meta.url).resolve("dejavu-fonts-ttf/ttf/DejaVuSans.ttf");
+  const font = path.join(packageRoot(), "dist", "page", "DejaVuSans.ttf");
   const family = "DejaVu Sans";
   const drawing = new Resvg(svg, {
     fitTo: { mode: "zoom", value: SCALE },

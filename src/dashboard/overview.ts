@@ -1,8 +1,9 @@
 /** What a run and its trials look like from afar. */
 import { axesOf, type Experiment, gridSize, isAdaptive } from "../config/index.ts";
 import type { RunView, TrialView } from "../page-data/index.ts";
-import { bestEpoch, hasEnded, type RunFollower, type RunState, type TrialState } from "../run-folder/index.ts";
+import { bestEpoch, type RunFollower, type RunState, type TrialState } from "../run-folder/index.ts";
 import { finite } from "./curves.ts";
+import type { Pace } from "./pace.ts";
 
 /** @param working whether somebody works on the run: else no trial is running, whatever the journal says */
 export function trialView(trial: TrialState, mode: "max" | "min", working: boolean): TrialView {
@@ -35,8 +36,7 @@ export interface Beside {
   id: string;
   lastAt: number;
   metrics: string[];
-  /** By trial: when the attempt began that runs now, in milliseconds. */
-  startOf(trial: string): number | null;
+  pace: Pace;
 }
 
 export function runView(follower: RunFollower, experiment: Experiment, beside: Beside): RunView {
@@ -67,7 +67,9 @@ export function runView(follower: RunFollower, experiment: Experiment, beside: B
     gpuSeconds: [...state.trials.values()].reduce((sum, trial) => sum + trial.gpuSeconds, 0),
     counts,
     expected,
-    secondsLeft: state.finished ? 0 : secondsLeft(state, expected, counts.running, beside),
+    secondsLeft: state.finished ? 0 : owner === null ? null : beside.pace.secondsLeft(state, expected, Date.now()),
+    room: beside.pace.room,
+    changes: beside.pace.changes,
     best,
     parameters: Object.keys(space),
     metrics: beside.metrics,
@@ -81,23 +83,4 @@ function expectedTrials(experiment: Experiment, state: RunState): number | null 
   const size = isAdaptive(sampler) ? Number.POSITIVE_INFINITY : gridSize(axesOf(experiment));
   const most = Math.min(size + warm_start.configurations.length, limits.trials ?? Number.POSITIVE_INFINITY);
   return Number.isFinite(most) ? Math.max(most, state.trials.size) : null;
-}
-
-/** As if all trials took as long as those that have ended, on as many GPUs as are busy now. */
-function secondsLeft(state: RunState, expected: number | null, running: number, beside: Beside): number | null {
-  const trials = [...state.trials.values()];
-  const ended = trials.filter((trial) => hasEnded(trial) && trial.state !== "failed");
-  if (ended.length === 0 || expected === null || running === 0) return null;
-  const mean = ended.reduce((sum, { seconds }) => sum + seconds, 0) / ended.length;
-  let work = 0;
-  let begun = 0;
-  for (const trial of trials) {
-    if (hasEnded(trial)) begun++;
-    else if (trial.state === "running") {
-      begun++;
-      const started = beside.startOf(trial.id);
-      work += Math.max(0, mean - (started === null ? 0 : (beside.lastAt - started) / 1000));
-    }
-  }
-  return (work + Math.max(0, expected - begun) * mean) / running;
 }

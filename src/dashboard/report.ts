@@ -125,12 +125,17 @@ async function oneCase(board: RunBoard, trial: string | null, remarks: string[])
   return { trial, view, volumes };
 }
 
+/** All that means something within a script element. */
+const SPECIAL = /<(?=\/script|!--)/gi;
+
 function pageOf(data: ReportData, assets: ReadonlyMap<string, Asset>): string {
   const text = (name: string): string => assets.get(name)?.bytes.toString("utf8") ?? "";
-  // Within a script element only "</script" and "<!--" mean something; in JSON and in minified code both stand in strings alone.
-  const script = text("report.js").replaceAll(/<(?=\/script|!--)/gi, "\\x3c");
+  // In JSON and in minified code they stand in strings alone.
+  const script = text("report.js").replaceAll(SPECIAL, "\\x3c");
   const json = JSON.stringify(data).replaceAll("<", "\\u003c");
   const style = text("page.css");
+  const licences = text("licences.txt");
+  const contains = licences.slice(0, licences.indexOf("\n"));
   // The script and the style are named by their hashes: nothing else runs, and nothing is asked of any host.
   const policy = [
     "default-src 'none'",
@@ -142,6 +147,7 @@ function pageOf(data: ReportData, assets: ReadonlyMap<string, Asset>): string {
     "form-action 'none'",
   ].join("; ");
   return `<!doctype html>
+<!-- Made by distmis. ${contains} Their licences are at the end of the page. -->
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -155,6 +161,7 @@ function pageOf(data: ReportData, assets: ReadonlyMap<string, Asset>): string {
 <body>
 <div id="page"><noscript>This report needs JavaScript.</noscript></div>
 <script type="application/json" id="distmis-report">${json}</script>
+<script type="text/plain" id="distmis-licences">${licences.replaceAll(SPECIAL, "&lt;")}</script>
 <script type="module">${script}</script>
 </body>
 </html>

@@ -113,6 +113,6 @@ function statusOf(error: unknown): number {
 }
 
 export async function importanceOfBoard({ experiment, state }: RunBoard): Promise<ImportanceView> {
-  if (experiment === null) return { shares: null, trials: 0, missing: "the run has no record" };
+  if (experiment === null) return { shares: null, trials: 0, best: 0, missing: "the run has no record" };
   return importanceOf({ experiment, state });
 }

@@ -5,6 +5,7 @@ import { followRun, type JournalRecord, type RunState } from "../run-folder/inde
 import { createAttempts } from "./attempts.ts";
 import { createCurves } from "./curves.ts";
 import { runView, trialView } from "./overview.ts";
+import { createPace } from "./pace.ts";
 
 export interface RunBoard {
   /** Absolute. */
@@ -31,29 +32,26 @@ export async function openBoard(dir: string, id: string): Promise<RunBoard> {
   let resetAt = 0;
   let curves = createCurves();
   let attempts = createAttempts();
+  let pace = createPace();
   let lastAt = 0;
   let working = false;
   const trialVersions = new Map<string, number>();
   const attemptVersions: number[] = [];
-  const starts = new Map<string, number>();
 
   const follower = await followRun(dir, {
     onRecord(record) {
       lastAt = Date.parse(record.time);
       if (record.type === "epoch") curves.add(record);
-      for (const at of attempts.add(record)) {
-        attemptVersions[at] = version + 1;
-        const attempt = attempts.all[at];
-        if (attempt !== undefined) starts.set(attempt.trial, attempt.start);
-      }
+      pace.add(record);
+      for (const at of attempts.add(record)) attemptVersions[at] = version + 1;
       for (const trial of trialsOf(record, follower.state)) trialVersions.set(trial, version + 1);
     },
     onRestart() {
       curves = createCurves();
       attempts = createAttempts();
+      pace = createPace();
       trialVersions.clear();
       attemptVersions.length = 0;
-      starts.clear();
       resetAt = version + 1;
     },
   });
@@ -67,7 +65,7 @@ export async function openBoard(dir: string, id: string): Promise<RunBoard> {
     attempt.outcome === "running" && !working ? { ...attempt, outcome: "interrupted", end: lastAt } : attempt;
   const view = (): RunView => {
     const known = experiment();
-    const beside = { id, lastAt, metrics: curves.metrics(), startOf: (trial: string) => starts.get(trial) ?? null };
+    const beside = { id, lastAt, metrics: curves.metrics(), pace };
     return known === null ? emptyView(id, follower.dir, follower.trouble) : runView(follower, known, beside);
   };
 
@@ -143,6 +141,8 @@ function emptyView(id: string, dir: string, trouble: string | null): RunView {
     counts: { completed: 0, running: 0, waiting: 0, pruned: 0, failed: 0 },
     expected: null,
     secondsLeft: null,
+    room: null,
+    changes: [],
     best: null,
     parameters: [],
     metrics: [],

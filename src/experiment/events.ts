@@ -1,5 +1,6 @@
 /** What a run tells while it goes on: for the terminal, for `--json`, for programs. */
 import type { Parameters } from "../config/index.ts";
+import type { TrialState } from "../run-folder/index.ts";
 
 interface Timed {
   /** ISO 8601, UTC. */
@@ -85,8 +86,16 @@ export interface TrialEnded extends Timed {
   state: "completed" | "failed" | "pruned" | "interrupted";
   best: { value: number; epoch: number } | null;
   metrics: Record<string, number>;
+  /** Of all its attempts. */
   seconds: number;
   error: string | null;
+  /** What it was and where its last attempt ran, for those who have not heard of its start. */
+  parameters: Parameters;
+  epoch: number;
+  epochs: number;
+  replicas: number;
+  nodes: readonly string[];
+  gpus: readonly string[];
 }
 
 export interface LogLine extends Timed {
@@ -123,6 +132,11 @@ export type RunEvent =
   | TrialEnded
   | LogLine
   | RunEnded;
+
+/** What of a trial its end tells again. */
+export function trialFacts({ parameters, epoch, epochs, replicas, nodes, gpus }: TrialState) {
+  return { parameters, epoch, epochs, replicas, nodes, gpus };
+}
 
 /** A word of distmis itself on the run. */
 export function remark(text: string): RunEvent {

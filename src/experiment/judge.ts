@@ -4,7 +4,7 @@ import { DistmisError, type ErrorCode } from "../errors/index.ts";
 import { GangEndCause, type GangEnded, type Worker } from "../generated/distmis/v1/cluster.ts";
 import type { TrialEnded } from "../generated/distmis/v1/trainer.ts";
 import { bestEpoch, type RunFolder, runFiles, type TrialState } from "../run-folder/index.ts";
-import type { RunEvent, RunPlaced } from "./events.ts";
+import { type RunEvent, type RunPlaced, trialFacts } from "./events.ts";
 import { oneLine, outcomeName } from "./gang-session.ts";
 import type { NodeFaults } from "./node-faults.ts";
 
@@ -193,8 +193,9 @@ async function interrupt(
   const { time } = folder.record({ type: "attempt_ended", trial: trial.id, attempt, cause, error });
   await folder.commit();
   const best = bestEpoch(trial, experiment.search.mode);
-  const { lastMetrics: metrics, seconds } = trial;
-  await emit({ type: "trial_ended", time, trial: trial.id, state: "interrupted", best, metrics, seconds, error });
+  const { id, lastMetrics: metrics, seconds } = trial;
+  const facts = { trial: id, best, metrics, seconds, error, ...trialFacts(trial) };
+  await emit({ type: "trial_ended", time, state: "interrupted", ...facts });
   return "interrupted";
 }
 
@@ -218,14 +219,15 @@ async function conclude(
   });
   const best = bestEpoch(trial, mode);
   const metrics = { ...trial.lastMetrics, ...finalMetrics };
-  const { seconds } = trial;
+  const { id, seconds } = trial;
+  const facts = { trial: id, best, metrics, seconds, error, ...trialFacts(trial) };
   const tell = async (): Promise<void> => {
     if (state === "completed" && best === null) {
       const names = Object.keys(trial.lastMetrics).join(", ") || "nothing";
       const text = `trial ${trial.id} can't be ranked: expected reports of ${metric} (search.metric), found ${names}`;
       await say(context, trial.id, text);
     }
-    await emit({ type: "trial_ended", time, trial: trial.id, state, best, metrics, seconds, error });
+    await emit({ type: "trial_ended", time, state, ...facts });
   };
   // Its gang need not wait for the disk: the start of the next trial does, by the same fsync. Were the end lost in a crash, the trial
   // would go on from its last checkpoint and end again.

@@ -10,7 +10,7 @@ import {
   rankedResults,
 } from "../run-folder/index.ts";
 import { bestBefore } from "./announce.ts";
-import type { RunEvent } from "./events.ts";
+import { type RunEvent, trialFacts } from "./events.ts";
 import { retryDelay } from "./judge.ts";
 import { plannedTrials } from "./planned.ts";
 
@@ -80,16 +80,17 @@ export function createReplay(runDir: string): Replay {
     error: string | null,
   ): RunEvent => {
     const known = state.trials.get(trial);
-    const mode = state.experiment?.search.mode ?? "max";
+    if (known === undefined) throw new Error(`the journal ends trial ${trial} before it creates it`);
     return {
       type: "trial_ended",
       time,
       trial,
       state: how,
-      best: known === undefined ? null : bestEpoch(known, mode),
-      metrics: { ...known?.lastMetrics, ...(how === "interrupted" ? {} : known?.finalMetrics) },
-      seconds: known?.seconds ?? 0,
+      best: bestEpoch(known, state.experiment?.search.mode ?? "max"),
+      metrics: { ...known.lastMetrics, ...(how === "interrupted" ? {} : known.finalMetrics) },
+      seconds: known.seconds,
       error,
+      ...trialFacts(known),
     };
   };
 

@@ -29,8 +29,12 @@ export interface RunView {
   counts: Record<TrialStateName, number>;
   /** How many trials there will be; null if that is open. */
   expected: number | null;
-  /** By what its trials have taken; null if nothing is known, 0 at the end. */
+  /** When this was told, as the terminal reckons it; null if nothing is known, 0 at the end. */
   secondsLeft: number | null;
+  /** The replicas that the run has room for, with so many GPUs each; null in older journals. */
+  room: { replicas: number; gpus: number } | null;
+  /** Nodes that have come and gone. */
+  changes: { at: number; text: string }[];
   best: { trial: string; value: number; epoch: number } | null;
   /** The searched fields that trials have, in the order of the experiment. */
   parameters: string[];
@@ -70,7 +74,7 @@ export type AttemptEnd =
 export interface AttemptView {
   trial: string;
   attempt: number;
-  /** The GPUs that it had, or with none its nodes. */
+  /** The GPUs that it had, or the node of each replica that had none. */
   places: { node: string; gpu: string | null }[];
   start: number;
   /** Null while it runs. */
@@ -90,6 +94,8 @@ export interface CurveView {
 export interface ImportanceView {
   shares: { parameter: string; share: number }[] | null;
   trials: number;
+  /** How many of them count as the best. */
+  best: number;
   missing: string | null;
 }
 

@@ -1,6 +1,6 @@
 /** The frame: which run, which view, and what is wrong. */
 import type { ComponentType } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { moment } from "../charts/index.ts";
 import { CurvesView } from "./curves-view.tsx";
 import { ExperimentView } from "./experiment-view.tsx";
@@ -42,7 +42,7 @@ const TITLES: Record<View, string> = {
 
 const CONNECTIONS: Record<Connection, string> = {
   opening: "connecting",
-  live: "live",
+  connected: "connected",
   lost: "The server does not answer; what is shown is as of before. It is asked again.",
   refused:
     "The server has been started again and does not know this page: open the address that it printed. Or keep its token with --token-file.",
@@ -70,15 +70,8 @@ export function App() {
         Skip to the view
       </a>
       <header>
-        <h1>
-          distmis <span class={`live ${connection}`}>{isDown ? "offline" : CONNECTIONS[connection]}</span>
-        </h1>
-        {made !== null && (
-          <small>
-            {moment(made.at)}, distmis {made.version}
-          </small>
-        )}
-        {runs.size > 1 && (
+        <h1>distmis</h1>
+        {runs.size > 1 ? (
           <label>
             Run{" "}
             <select
@@ -97,7 +90,10 @@ export function App() {
               ))}
             </select>
           </label>
+        ) : (
+          data !== undefined && <b class="run">{data.view.name}</b>
         )}
+        {data !== undefined && <span class={`badge state ${data.view.state}`}>{data.view.state}</span>}
         <nav aria-label="Views">
           {VIEWS.map((view) => (
             <a
@@ -109,6 +105,13 @@ export function App() {
             </a>
           ))}
         </nav>
+        <small class={`connection ${connection}`} role="status">
+          {made === null
+            ? isDown
+              ? "offline"
+              : CONNECTIONS[connection]
+            : `report of ${moment(made.at)}, distmis ${made.version}`}
+        </small>
       </header>
       {isDown && (
         <p class="trouble" role="alert">
@@ -127,6 +130,27 @@ export function App() {
           <Shown data={data} place={place} key={`${place.run}/${place.trial}`} />
         )}
       </main>
+      <Licences />
     </>
+  );
+}
+
+/** What others have written of this page, and its terms. */
+function Licences() {
+  const source = useSource();
+  const [text, setText] = useState("");
+  const show = (): void => {
+    source.licences().then(setText, (error: unknown) => setText(String(error)));
+  };
+  return (
+    <footer>
+      <details onToggle={show}>
+        <summary>Licences of what this page contains</summary>
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it */}
+        <pre class="licences" tabIndex={0}>
+          {text}
+        </pre>
+      </details>
+    </footer>
   );
 }

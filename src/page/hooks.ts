@@ -1,7 +1,7 @@
 /** What the parts of the page have in common: the data, the address, the colours, and answers that take time. */
 import { createContext } from "preact";
 import { useContext, useEffect, useState } from "preact/hooks";
-import type { Colours } from "../charts/index.ts";
+import { type Colours, PAPER } from "../charts/index.ts";
 import type { PageState, Source } from "./source.ts";
 
 export const SourceContext = createContext<Source | null>(null);
@@ -67,8 +67,6 @@ export function useColours(): Colours {
   return colours;
 }
 
-const STATES = ["running", "completed", "failed", "pruned", "waiting", "lost", "stalled", "interrupted", "limit"];
-
 function readColours(): Colours {
   const style = getComputedStyle(document.documentElement);
   const of = (name: string): string => style.getPropertyValue(`--${name}`).trim();
@@ -79,7 +77,7 @@ function readColours(): Colours {
     back: of("back"),
     accent: of("accent"),
     series: Array.from({ length: 10 }, (_, index) => of(`series-${index}`)),
-    states: Object.fromEntries(STATES.map((state) => [state, of(`state-${state}`)])),
+    states: Object.fromEntries(Object.keys(PAPER.states).map((state) => [state, of(`state-${state}`)])),
   };
 }
 

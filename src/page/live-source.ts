@@ -22,7 +22,7 @@ export function liveSource(): Source {
       if (first) state.runs.clear();
       first = false;
       for (const change of message.runs) applyChange(state.runs, change);
-      tell("live");
+      tell("connected");
     };
     events.onerror = () => {
       // Not the browser's own reconnection, which gives up for good after an answer that is an error.
@@ -51,6 +51,7 @@ export function liveSource(): Source {
       json<CurveView[]>(`/api/runs/${run}/curves?trials=${encodeURIComponent(trials.join(","))}`),
     importance: (run) => json<ImportanceView>(`/api/runs/${run}/importance`),
     experiment: async (run) => (await ask(`/api/runs/${run}/experiment`)).text(),
+    licences: async () => (await ask("/assets/licences.txt")).text(),
     log: (run, trial, rank, from) =>
       json<LogView>(`${trialUrl(run, trial)}/log?rank=${rank}${from === null ? "" : `&from=${from}`}`),
     previews: (run, trial) => json<PreviewsView>(`${trialUrl(run, trial)}/previews`),

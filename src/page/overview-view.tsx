@@ -38,7 +38,13 @@ export function OverviewView({ data, place: { run } }: ViewProperties) {
           {count(view.counts.running, "trial")} running
         </Tile>
         <Tile name="Time remaining" value={duration(view.secondsLeft)}>
-          by what ended trials have taken
+          {view.secondsLeft === null
+            ? view.state === "interrupted"
+              ? "nobody works on it"
+              : "not known yet"
+            : view.state === "finished"
+              ? ""
+              : "by the pace of its trials and the room that it has"}
         </Tile>
         <Tile name="Time" value={duration(view.wallSeconds)}>
           {duration(view.gpuSeconds)} of GPU time

@@ -83,8 +83,8 @@ function Importance({ data, run }: { data: ViewProperties["data"]; run: string }
       {value?.shares != null && (
         <>
           <p class="faint">
-            How much each field decides on whether a trial is among the best tenth (PED-ANOVA), over{" "}
-            {count(value.trials, "trial")}.
+            How much each field decides on whether a trial is among the best {value.best} of{" "}
+            {count(value.trials, "completed trial")} (PED-ANOVA).
           </p>
           {value.shares.map(({ parameter, share }) => (
             <div key={parameter} class="share">

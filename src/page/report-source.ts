@@ -21,6 +21,7 @@ export function reportSource(data: ReportData): Source {
     curves: async (_run, wanted) => wanted.flatMap((trial) => curves.get(trial) ?? []),
     importance: async () => data.importance,
     experiment: async () => data.experiment,
+    licences: async () => document.getElementById("distmis-licences")?.textContent ?? "",
     log: null,
     previews: async (_run, trial) => {
       if (previews === null || previews.trial !== trial) {

@@ -17,7 +17,7 @@ export interface RunData {
 }
 
 /** `lost`: it is tried again; `refused`: the server does not know this page any more. */
-export type Connection = "opening" | "live" | "lost" | "refused" | "report";
+export type Connection = "opening" | "connected" | "lost" | "refused" | "report";
 
 export interface PageState {
   /** Grows with each change. */
@@ -42,6 +42,8 @@ export interface Source {
   experiment(run: string): Promise<string>;
   /** Null in a report, which has no logs. */
   log: ((run: string, trial: string, rank: number, from: number | null) => Promise<LogView>) | null;
+  /** Of what is part of the page. */
+  licences(): Promise<string>;
   previews(run: string, trial: string): Promise<PreviewsView>;
   /** What a case is shown with. */
   image(run: string, trial: string, index: number, channel: number): Promise<Volume>;

@@ -12,6 +12,7 @@ import {
   timelineHeight,
   timelineOption,
 } from "../charts/index.ts";
+import type { RunView } from "../page-data/index.ts";
 import type { ViewProperties } from "./app.tsx";
 import { Chart } from "./chart.tsx";
 import { linkTo, useColours } from "./hooks.ts";
@@ -59,18 +60,36 @@ export function TimelineView({ data, place: { run } }: ViewProperties) {
           onReady={onReady}
         />
       )}
-      <Cluster lanes={lanes} run={run} end={end} />
+      <Cluster lanes={lanes} view={view} run={run} end={end} />
+      {view.changes.length > 0 && (
+        <>
+          <h3>Nodes that came and went</h3>
+          <ul class="list">
+            {view.changes.map(({ at, text }) => (
+              <li key={`${at} ${text}`}>
+                {moment(at)} <span class="faint">{text}</span>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
     </>
   );
 }
 
-function Cluster({ lanes, run, end }: { lanes: readonly Lane[]; run: string; end: number }) {
+function Cluster({ lanes, view, run, end }: { lanes: readonly Lane[]; view: RunView; run: string; end: number }) {
   const nodes = [...new Set(lanes.map(({ node }) => node))];
   const busy = lanes.filter(({ running }) => running.length > 0).length;
+  // The room may be more than what trials have used so far. Without GPUs, a lane is a node.
+  const gpus = Math.max(lanes.length, Math.floor((view.room?.replicas ?? 0) * (view.room?.gpus ?? 0)));
+  const withGpus = lanes.some(({ gpu }) => gpu !== null);
   return (
     <>
       <h3>
-        Cluster: {count(nodes.length, "node")}, {busy} of {count(lanes.length, "GPU")} busy
+        Cluster:{" "}
+        {withGpus
+          ? `${count(nodes.length, "node")}, ${busy} of ${count(gpus, "GPU")} busy`
+          : `${busy} of ${count(lanes.length, "node")} busy`}
       </h3>
       <table class="plain">
         <thead>

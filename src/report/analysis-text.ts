@@ -37,12 +37,12 @@ function gpuHours({ gpuSeconds }: RunAnalysis): string {
   return hours === 0 ? "0" : hours.toFixed(hours < 0.1 ? 4 : 2);
 }
 
-function importanceLines({ shares, trials, missing }: Importance, metric: string): string[] {
+function importanceLines({ shares, trials, best, missing }: Importance, metric: string): string[] {
   if (shares === null) return [`importance of parameters: ${missing}`];
   const names = shortNames(shares.map(({ parameter }) => parameter));
   const width = Math.max(...[...names.values()].map((name) => name.length));
   return [
-    `importance for ${metric}, from ${trials} completed trials (what tells the best tenth from the rest, PED-ANOVA):`,
+    `importance for ${metric}, from ${trials} completed trials (what tells the best ${best} from the rest, PED-ANOVA):`,
     ...shares.map(({ parameter, share }) => {
       const bar = "█".repeat(Math.round(share * BAR));
       const percent = `${(share * 100).toFixed(1)} %`;

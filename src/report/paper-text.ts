@@ -1,4 +1,5 @@
 /** Runs as Markdown for a paper: a table of results, the best configuration, and a paragraph on methods. */
+import path from "node:path";
 import type { Replicates, RunAnalysis, RunFacts, Spread } from "../analysis/index.ts";
 import { axesOf, describeAxis } from "../config/index.ts";
 import { formatMetric, formatSeconds, formatValue, printable, shortNames } from "./format.ts";
@@ -10,8 +11,27 @@ export interface PaperRun {
   analysis: RunAnalysis;
 }
 
-/** @param runs at least one; all rank their trials by the same metric  @returns with a newline at the end */
-export function paperText(runs: readonly PaperRun[], groups: readonly Replicates[]): string {
+/** What the charts of `writeFigures` show, by their names. */
+const CAPTIONS: readonly [name: string, caption: (metric: string) => string][] = [
+  ["curves", (metric) => `${metric} by epoch of the best trials.`],
+  [
+    "parameters",
+    (metric) => `Searched fields and ${metric}: a line is a trial, from grey (worst) over teal to orange (best).`,
+  ],
+  ["importance", (metric) => `How much each searched field decides on ${metric} (PED-ANOVA).`],
+  ["timeline", () => "Which trial ran where, and how it ended."],
+];
+
+/**
+ * @param runs at least one; all rank their trials by the same metric
+ * @param figures files of `writeFigures`, as seen from where the text will lie
+ * @returns with a newline at the end
+ */
+export function paperText(
+  runs: readonly PaperRun[],
+  groups: readonly Replicates[],
+  figures: readonly string[] = [],
+): string {
   const metric = runs[0]?.analysis.metric ?? "";
   const names = [...new Set(runs.map(({ analysis }) => analysis.name))];
   const sections = [
@@ -20,8 +40,20 @@ export function paperText(runs: readonly PaperRun[], groups: readonly Replicates
     ...(groups[0] === undefined ? [] : ["## Best configuration", bestTable(groups[0])]),
     "## Methods",
     ...runs.map(({ facts, analysis }) => methods(facts, analysis)),
+    ...figureSections(figures, metric),
   ];
   return `${sections.join("\n\n")}\n`;
+}
+
+/** PNG, which every reader of Markdown takes. */
+function figureSections(figures: readonly string[], metric: string): string[] {
+  const shown = CAPTIONS.flatMap(([name, caption]) => {
+    const file = figures.find((each) => path.basename(each) === `${name}.png`);
+    // Spaces, and what else ends a link.
+    const link = file && encodeURI(file).replaceAll(/[()]/g, (sign) => (sign === "(" ? "%28" : "%29"));
+    return link === undefined ? [] : [`![${text(caption(metric))}](${link})`];
+  });
+  return shown.length === 0 ? [] : ["## Figures", ...shown];
 }
 
 /** Text of others in a cell or a sentence. */

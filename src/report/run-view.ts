@@ -1,4 +1,5 @@
 /** How a run stands, as its events tell it: what the live view shows. */
+import { timeLeft } from "../analysis/index.ts";
 import type { RunEvent } from "../experiment/index.ts";
 
 /** A trial of the view. */
@@ -64,7 +65,8 @@ export function createRunView(): RunView {
   /** Those of an earlier part that were not told of. */
   let endedBefore = 0;
   const active = new Map<string, ViewTrial>();
-  const ended = new Map<string, EndedState>();
+  /** With its replica-seconds, if they tell of others. */
+  const ended = new Map<string, { state: EndedState; seconds: number | null }>();
   let ranked: ViewTrial[] = [];
   const counts = { completed: 0, failed: 0, pruned: 0 };
   let best: ViewTotals["best"] = null;
@@ -75,9 +77,17 @@ export function createRunView(): RunView {
 
   const isBetter = (value: number, than: number | undefined): boolean =>
     Number.isFinite(value) && (than === undefined || (head.mode === "max" ? value > than : value < than));
-  const noteBest = (trial: string, value: number, epoch: number): void => {
+  const noteBest = (trial: string, value: number, epoch: number, told?: ViewTrial["parameters"]): void => {
     if (!isBetter(value, best?.value)) return;
-    best = { trial, value, epoch, parameters: active.get(trial)?.parameters ?? {} };
+    best = { trial, value, epoch, parameters: told ?? active.get(trial)?.parameters ?? {} };
+  };
+  /** As if it had not ended. */
+  const uncount = (trial: string): void => {
+    const known = ended.get(trial);
+    if (known === undefined) return;
+    ended.delete(trial);
+    counts[known.state]--;
+    if (known.seconds !== null) spent = { seconds: spent.seconds - known.seconds, trials: spent.trials - 1 };
   };
 
   const forget = (): void => {
@@ -106,20 +116,23 @@ export function createRunView(): RunView {
 
   const end = (event: Extract<RunEvent, { type: "trial_ended" }>): void => {
     const { trial, state, seconds } = event;
+    // A server of an older version tells nothing of a trial that has ended.
+    if (event.parameters) parameters.add(trial, event.parameters);
+    const { epoch, epochs, replicas, nodes, gpus } = event;
+    const told = event.parameters ? { parameters: event.parameters, epoch, epochs, replicas, nodes, gpus } : {};
     const row = active.get(trial);
-    if (event.best !== null) noteBest(trial, event.best.value, event.best.epoch);
+    if (event.best !== null) noteBest(trial, event.best.value, event.best.epoch, event.parameters);
     if (state === "interrupted") {
       if (row !== undefined) row.state = "waiting";
       return;
     }
     active.delete(trial);
-    if (!ended.has(trial)) {
-      counts[state]++;
-      if (state !== "failed")
-        spent = { seconds: spent.seconds + seconds * (row?.replicas ?? 1), trials: spent.trials + 1 };
-    }
-    ended.set(trial, state);
-    const last = row ?? unknownTrial(trial);
+    uncount(trial);
+    const last = { ...(row ?? unknownTrial(trial)), ...told };
+    counts[state]++;
+    const worked = state === "failed" ? null : seconds * last.replicas;
+    if (worked !== null) spent = { seconds: spent.seconds + worked, trials: spent.trials + 1 };
+    ended.set(trial, { state, seconds: worked });
     const kept = ranked.filter((other) => other.trial !== trial);
     ranked = [...kept, { ...last, state, seconds, best: event.best, metrics: { ...last.metrics, ...event.metrics } }]
       .toSorted((a, b) => rank(a, b))
@@ -148,10 +161,8 @@ export function createRunView(): RunView {
         }
         case "trial_started": {
           const before = active.get(event.trial);
-          const again = ended.get(event.trial);
           // An extended run goes on with trials that had ended.
-          if (again !== undefined) counts[again]--;
-          ended.delete(event.trial);
+          uncount(event.trial);
           ranked = ranked.filter(({ trial }) => trial !== event.trial);
           parameters.add(event.trial, event.parameters);
           active.delete(event.trial);
@@ -207,20 +218,9 @@ export function createRunView(): RunView {
     },
     varied: () => parameters.varied(),
     secondsLeft(now) {
-      if (head.total === null || room === null || room.atOnce === 0) return null;
       const running = working();
-      const paced = running.filter(({ epochSeconds }) => epochSeconds > 0);
-      const whole = paced.map(({ epochs, epochSeconds, replicas }) => epochs * epochSeconds * replicas);
-      const typical = spent.trials > 0 ? spent.seconds / spent.trials : mean(whole);
-      if (typical === null) return null;
-      const rests = running.map(({ epoch, epochs, epochSeconds, since, replicas }) =>
-        epochSeconds > 0
-          ? Math.max(0, epochs - epoch) * epochSeconds
-          : Math.max(0, typical / replicas - (now - since) / 1000),
-      );
-      const open = Math.max(0, head.total - endedBefore - ended.size - running.length);
-      const work = open * typical + rests.reduce((sum, rest, at) => sum + rest * (running[at]?.replicas ?? 1), 0);
-      return Math.max(work / room.atOnce, ...rests);
+      const open = head.total === null ? null : Math.max(0, head.total - endedBefore - ended.size - running.length);
+      return timeLeft({ open, spent, atOnce: room?.atOnce ?? null, running }, now);
     },
   };
 }
@@ -245,10 +245,6 @@ function unknownTrial(trial: string): ViewTrial {
     nodes: [],
     gpus: [],
   };
-}
-
-function mean(values: readonly number[]): number | null {
-  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** Which parameters differ between trials, without keeping them. */

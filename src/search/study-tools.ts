@@ -12,12 +12,21 @@ import { knownTrials } from "./known-trials.ts";
 import type { KnownTrial } from "./searcher.ts";
 import { knownEvents, openingOf } from "./study-messages.ts";
 
-/** With fewer completed trials nothing can be said of importance. */
-export const LEAST_TRIALS_FOR_IMPORTANCE = 4;
+/**
+ * With fewer completed trials nothing can be said of importance. From the best one of ten, PED-ANOVA gives a searched range 98 %,
+ * whatever decides; from the best 8 of 16 it names the field that decides in nine of ten random searches (docs/analysis.md).
+ */
+export const LEAST_TRIALS_FOR_IMPORTANCE = 16;
+
+/** How many trials count as the best ones: as python_shim/distmis_shim/importance.py has it. */
+export function bestForImportance(trials: number): number {
+  return Math.max(8, Math.ceil(trials / 10));
+}
 
 /**
- * How much each searched field decides on whether a trial is among the best tenth, by PED-ANOVA: shares that add up to 1, the
- * largest first. Null with fewer than {@link LEAST_TRIALS_FOR_IMPORTANCE} completed trials that have a value, or nothing searched.
+ * How much each searched field decides on whether a trial is among the best {@link bestForImportance}, by PED-ANOVA: shares that
+ * add up to 1, the largest first; none where the trials do not differ. Null with fewer than
+ * {@link LEAST_TRIALS_FOR_IMPORTANCE} completed trials that have a value, or nothing searched.
  * @throws DistmisError SETUP_INCOMPLETE without the Python environment, SEARCH_FAILED with Optuna's words
  */
 export async function parameterImportance(

@@ -25,6 +25,7 @@ before(async () => {
 after(() => rm(folder, { recursive: true, force: true }));
 
 const RATES = [0.001, 0.01, 0.1];
+const MANY_RATES = [0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128];
 const NORMS = ["batch", "group"];
 const SPACE = { "train.learning_rate": { grid: RATES }, "model.norm": { grid: NORMS } };
 
@@ -117,8 +118,14 @@ describe("the analysis of a run", { timeout: 120_000 }, () => {
   });
 
   it("asks Optuna which parameters matter", async () => {
-    const importance = await importanceOf(await readRun(path.join(folder, "whole")));
-    assert.deepEqual([importance.trials, importance.missing], [6, null]);
+    const wider = { ...SPACE, "train.learning_rate": { grid: MANY_RATES } };
+    const dir = await runFolder("enough", { search: { metric: "score", space: wider }, ended: 16 });
+    const importance = await importanceOf(await readRun(dir));
+    assert.deepEqual([importance.trials, importance.best, importance.missing], [16, 8, null]);
+    assert.match(
+      analysisText(analyseRun(await readRun(dir)), importance, wide),
+      /\nimportance for score, from 16 completed trials \(what tells the best 8 from the rest, PED-ANOVA\):\n/,
+    );
     assert.deepEqual(importance.shares?.map(({ parameter }) => parameter).toSorted(), [
       "model.norm",
       "train.learning_rate",
@@ -128,7 +135,7 @@ describe("the analysis of a run", { timeout: 120_000 }, () => {
     const python = process.env.DISTMIS_PYTHON;
     process.env.DISTMIS_PYTHON = "/nowhere/python";
     try {
-      const { shares, missing } = await importanceOf(await readRun(path.join(folder, "whole")));
+      const { shares, missing } = await importanceOf(await readRun(dir));
       assert.equal(shares, null);
       assert.match(missing ?? "", /\/nowhere\/python .*distmis setup/);
     } finally {
@@ -145,8 +152,11 @@ describe("the analysis of a run", { timeout: 120_000 }, () => {
     assert.deepEqual([analysis.state, completed, failed, waiting], ["interrupted", 2, 1, 1]);
     assert.deepEqual(analysis.marginals, []);
     const importance = await importanceOf(reading);
-    assert.match(importance.missing ?? "", /4 completed trials with a value of score, this run has 2$/);
-    assert.match(analysisText(analysis, importance, wide), /\nimportance of parameters: it takes 4 completed trials/);
+    assert.match(importance.missing ?? "", /it takes 16 completed ones with a value of score, this run has 2$/);
+    assert.match(
+      analysisText(analysis, importance, wide),
+      /\nimportance of parameters: too few trials for an estimate: /,
+    );
   });
 });
 
@@ -180,7 +190,7 @@ describe("distmis results", { timeout: 240_000 }, () => {
     assert.deepEqual([code, stderr], [0, ""]);
     assert.match(
       stdout,
-      /^run made: finished; 6 trials[\s\S]*and 4 more in results\.csv\nimportance for score, from 6/,
+      /^run made: finished; 6 trials[\s\S]*and 4 more in results\.csv\nimportance of parameters: too few trials for an estimate: /,
     );
     const json = JSON.parse((await distmis("results", "whole", "--json", "--no-importance", "--top", "1")).stdout);
     assert.deepEqual([json.trials.length, json.best.trial, json.importance], [1, "0006", null]);

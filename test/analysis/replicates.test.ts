@@ -1,7 +1,7 @@
 /** Repetitions of trials, and Markdown for papers. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { access, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -123,6 +123,19 @@ describe("repetitions", { timeout: 120_000 }, () => {
     };
     assert.equal((await report(dir, "--format", "md", "-o", "paper.md")).stdout, "");
     assert.equal(await readFile(path.join(folder, "paper.md"), "utf8"), await markdown(dir));
+    await mkdir(path.join(folder, "paper"));
+    const written = await report(dir, "--format", "md", "-o", "paper/text.md", "--figures", "all (pictures)");
+    assert.match(written.stderr, /^figure: all \(pictures\)\/curves\.svg$/m);
+    const linked = await readFile(path.join(folder, "paper/text.md"), "utf8");
+    const links = [...linked.matchAll(/^!\[.+\.\]\((\S+)\)$/gm)].map(([, link = ""]) => link);
+    // A run of two trials has no importance.
+    assert.deepEqual(
+      links,
+      ["curves", "parameters", "timeline"].map((name) => `../all%20%28pictures%29/${name}.png`),
+    );
+    for (const link of links) await access(path.join(folder, "paper", decodeURIComponent(link)));
+    const printed = await report(dir, "--format", "md", "--figures", "all (pictures)");
+    assert.ok(printed.stdout.includes("](all%20%28pictures%29/curves.png)"));
     await assert.rejects(report(dir, dir), /expected one run, found 2: only --format md takes several/);
     await assert.rejects(report(dir, "--format", "pdf"), /pdf/);
   });

@@ -74,8 +74,8 @@ describe("figures", { timeout: 120_000 }, () => {
     const space = { "trainer.parameters.x": { choice: values }, "trainer.parameters.<b>": { choice: [1, 2] } };
     const experiment = defineExperiment({ name: "hostile", trainer: { module: "task.mjs" }, search: { space } });
     const made: Made[] = [[0, { type: "run_started", version: 2, experiment, host: "login1", pid: 1 }]];
-    for (const [index, value] of [...values, ...values].entries()) {
-      const trial = `000${index + 1}`;
+    for (const [index, value] of Array(6).fill(values).flat().entries()) {
+      const trial = String(index + 1).padStart(4, "0");
       const parameters = { "trainer.parameters.x": value, "trainer.parameters.<b>": 1 + (index % 2) };
       const nodes = ["<img src=x onerror=alert(1)>"];
       const rest = { seconds: 1, volumesPerSecond: 1, peakResidentBytes: 1, checkpoint: "" };
@@ -116,6 +116,6 @@ describe("figures", { timeout: 120_000 }, () => {
     const { series, states, ...others } = PAPER;
     for (const [name, colour] of Object.entries(others)) assert.equal(colour, of(name), name);
     for (const [index, colour] of series.entries()) assert.equal(colour, of(`series-${index}`));
-    for (const [name, colour] of Object.entries(states)) assert.equal(colour, of(`state-${name}`) ?? of("state-lost"));
+    for (const [name, colour] of Object.entries(states)) assert.equal(colour, of(`state-${name}`), name);
   });
 });

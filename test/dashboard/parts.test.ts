@@ -113,6 +113,17 @@ describe("the timeline", () => {
       ],
     );
   });
+  it("draws an attempt once where several of its replicas are", () => {
+    const both = [
+      { node: "n", gpu: null },
+      { node: "n", gpu: null },
+    ];
+    const lanes = lanesOf([at("n", null, 0, 10_000, { places: both })], 0, 10_000);
+    assert.deepEqual(
+      lanes.map(({ bars, rows }) => [bars.length, rows]),
+      [[1, 1]],
+    );
+  });
   it("draws trials that share a GPU beside each other, and counts their time once", () => {
     const [lane] = lanesOf([at("n", "0", 0, 10_000), at("n", "0", 2_000, 6_000)], 0, 10_000);
     assert.deepEqual([lane?.rows, lane?.utilisation, lane?.bars.map(({ row }) => row)], [2, 1, [0, 1]]);

@@ -4,12 +4,14 @@ import { appendFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
+import { laneName } from "../../src/charts/index.ts";
 import { type Dashboard, serveDashboard } from "../../src/dashboard/index.ts";
 import type { ChangeMessage, LogView } from "../../src/page-data/index.ts";
 import { runFiles } from "../../src/run-folder/index.ts";
+import type { RecordBody } from "../../src/run-folder/record.ts";
 import { distmisCommand, startCommand } from "../support/command.ts";
 import { until } from "../support/until.ts";
-import { gridExperiment, journalText, madeSearch, writeRun } from "./made-run.ts";
+import { gridExperiment, journalText, madeSearch, START, writeRun } from "./made-run.ts";
 
 let folder = "";
 let dashboard: Dashboard;
@@ -25,25 +27,34 @@ before(async () => {
   await writeRun(run(), gridExperiment(), whole);
   await writeRun(growing(), gridExperiment("growing"), whole.slice(0, KNOWN));
   dashboard = await serveDashboard([run(), growing()]);
-  const answer = await fetch(dashboard.url, { redirect: "manual" });
-  assert.deepEqual([answer.status, answer.headers.get("location")], [303, "/"]);
-  const set = answer.headers.get("set-cookie") ?? "";
-  assert.match(set, /; Path=\/; HttpOnly; SameSite=Strict$/);
-  cookie = set.split(";")[0] ?? "";
+  cookie = await cookieOf(dashboard);
 });
 after(async () => {
   await dashboard?.close();
   await rm(folder, { recursive: true, force: true });
 });
 
-const urlOf = (place: string) => new URL(place, dashboard.url);
+async function cookieOf({ url }: Dashboard): Promise<string> {
+  const answer = await fetch(url, { redirect: "manual" });
+  assert.deepEqual([answer.status, answer.headers.get("location")], [303, "/"]);
+  const set = answer.headers.get("set-cookie") ?? "";
+  assert.match(set, /; Path=\/; HttpOnly; SameSite=Strict$/);
+  return set.split(";")[0] ?? "";
+}
+
+const urlOf = (place: string, of = dashboard) => new URL(place, of.url);
 const get = (place: string) => fetch(urlOf(place), { headers: { cookie } });
 const json = async (place: string): Promise<unknown> => (await get(place)).json();
 
 /** The next messages of the stream, until `enough`. */
-async function messages(enough: (all: ChangeMessage[]) => boolean, meanwhile?: () => Promise<void>) {
+async function messages(
+  enough: (all: ChangeMessage[]) => boolean,
+  meanwhile?: () => Promise<void>,
+  of = dashboard,
+): Promise<ChangeMessage[]> {
   const leave = new AbortController();
-  const answer = await fetch(urlOf("/api/events"), { headers: { cookie }, signal: leave.signal });
+  const headers = { cookie: of === dashboard ? cookie : await cookieOf(of) };
+  const answer = await fetch(urlOf("/api/events", of), { headers, signal: leave.signal });
   assert.equal(answer.headers.get("content-type"), "text/event-stream");
   const all: ChangeMessage[] = [];
   let text = "";
@@ -103,6 +114,58 @@ describe("the page's server", () => {
     assert.equal(last?.reset, false);
     assert.ok((last?.trials.length ?? 0) < 10, "only trials that have changed");
     assert.deepEqual(last?.run.metrics, ["loss", "dice", "val_loss", "val_dice"]);
+  });
+
+  it("tells which GPU of which node an attempt had, and where it was tried again", async () => {
+    const dir = path.join(folder, "gang");
+    const experiment = gridExperiment("gang");
+    const at = (attempt: number, workers: { node: string; gpus: string[] }[], more = {}): RecordBody => ({
+      type: "attempt_started",
+      trial: "0001",
+      attempt,
+      replicas: workers.length,
+      nodes: [...new Set(workers.map(({ node }) => node))],
+      gpus: workers.flatMap(({ gpus }) => gpus),
+      workers,
+      ...more,
+    });
+    const left = { change: "1 node left (n2)", trials: 1, concurrency: 1, room: 3, cpus: 1, gpus: 1 };
+    await writeRun(dir, experiment, [
+      [0, { type: "run_started", version: 2, experiment, host: "login1", pid: 1 }],
+      [0, { type: "trial_created", trial: "0001", parameters: {} }],
+      [
+        1,
+        at(
+          1,
+          [1, 2, 3, 4].map((gpu) => ({ node: gpu === 4 ? "n2" : "n1", gpus: [String(gpu)] })),
+        ),
+      ],
+      [9, { type: "attempt_ended", trial: "0001", attempt: 1, cause: "lost", error: "node n2 is gone" }],
+      [
+        10,
+        at(
+          2,
+          [
+            { node: "n1", gpus: [] },
+            { node: "n1", gpus: [] },
+          ],
+          { placed: { ...left, sizes: [] } },
+        ),
+      ],
+    ]);
+    const other = await serveDashboard([dir]);
+    const [first] = await messages((all) => all.length > 0, undefined, other);
+    await other.close();
+    const { attempts = [], run: view } = first?.runs[0] ?? {};
+    assert.deepEqual(
+      attempts.map(({ attempt: { places, start } }) => [(start - START) / 1000, ...places.map(laneName)]),
+      [
+        [1, "n1 GPU 1", "n1 GPU 2", "n1 GPU 3", "n2 GPU 4"],
+        [10, "n1", "n1"],
+      ],
+    );
+    assert.deepEqual(view?.changes, [{ at: START + 10_000, text: "1 node left (n2)" }]);
+    assert.deepEqual(view?.room, { replicas: 3, gpus: 1 });
   });
 
   it("answers for curves, logs and the experiment", async () => {
@@ -172,6 +235,23 @@ describe("the page's server", () => {
     const report = startCommand(distmisCommand(["report", run(), "-o", "run.html"]), folder);
     assert.deepEqual(await report.exit, { code: 0, signal: null });
     assert.match(report.stdout(), /^report: run\.html \(1\.\d MB\)\n$/);
-    assert.match(await readFile(path.join(folder, "run.html"), "utf8"), /script-src 'sha256-/);
+    const html = await readFile(path.join(folder, "run.html"), "utf8");
+    assert.match(html, /script-src 'sha256-/);
+    // What is handed on has the words of its licences with it, and so has the page.
+    assert.match(
+      html,
+      /^<!-- .* Contains [^\n]*@niivue\/niivue [\d.]+ \(BSD-2-Clause\), [^\n]*echarts [\d.]+ \(Apache-2\.0\)/m,
+    );
+    const licences = await (await get("/assets/licences.txt")).text();
+    for (const words of [html, licences])
+      for (const [holder, terms] of [
+        ["Copyright (c) 2021, Niivue", "2. Redistributions in binary form must reproduce the above copyright notice"],
+        [
+          "Copyright 2017-2026 The Apache Software Foundation",
+          "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION",
+        ],
+        ["Bitstream, Inc. All Rights Reserved", "FONT SOFTWARE"],
+      ])
+        assert.ok(words.includes(holder ?? "") && words.includes(terms ?? ""), holder);
   });
 });

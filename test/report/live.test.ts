@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, it, mock } from "node:test";
 import xterm from "@xterm/headless";
-import type { EpochEnded, RunEvent, TrialStarted } from "../../src/experiment/index.ts";
+import type { EpochEnded, RunEvent, TrialEnded, TrialStarted } from "../../src/experiment/index.ts";
 import { createReporter } from "../../src/report/index.ts";
 
 const BEGIN = Date.parse("2026-01-01T00:00:00.000Z");
@@ -98,7 +98,7 @@ const epoch = (trial: string, number: number, value: number, more: Partial<Epoch
   checkpoint: "",
   ...more,
 });
-const ended = (trial: string, value: number | null, seconds = 300): RunEvent => ({
+const ended = (trial: string, value: number | null, seconds = 300, more: Partial<TrialEnded> = {}): RunEvent => ({
   type: "trial_ended",
   time: now(),
   trial,
@@ -107,6 +107,13 @@ const ended = (trial: string, value: number | null, seconds = 300): RunEvent => 
   metrics: {},
   seconds,
   error: value === null ? "no reason" : null,
+  parameters: rate(0.004),
+  epoch: 0,
+  epochs: 0,
+  replicas: 1,
+  nodes: ["node-1"],
+  gpus: ["1"],
+  ...more,
 });
 const placed = (room: number, gpus: number): RunEvent => ({
   type: "run_placed",
@@ -133,7 +140,7 @@ describe("the live view", () => {
     event(epoch("0001", 1, 0.5));
     event(epoch("0002", 1, 0.25));
     event(epoch("0001", 2, 0.4));
-    event(ended("0001", 0.5));
+    event(ended("0001", 0.5, 300, { parameters: rate(1e-3), epoch: 2, epochs: 10, gpus: ["0"] }));
     event(started("0003", rate(4e-3), { gpus: ["1"] }));
     event(ended("0003", null));
     view.pass(60_000);
@@ -262,7 +269,12 @@ describe("the live view", () => {
       continued: true,
       best: { trial: "0002", value: 0.9, epoch: 4, parameters: rate(1) },
     });
-    const told = [first, started("0004", rate(1)), ended("0004", 0.5), started("0005", rate(2))];
+    const told = [
+      first,
+      started("0004", rate(1)),
+      ended("0004", 0.5, 300, { parameters: rate(1) }),
+      started("0005", rate(2)),
+    ];
     for (const event of [...told, ...told]) view.reporter.event(event);
     view.pass(250);
     assert.match((await view.screen()).join("\n"), /^4 done, 1 running, 4 waiting of 9 trials$/m);
@@ -280,6 +292,29 @@ describe("the live view", () => {
     view.reporter.event(runStarted(2));
     view.pass(250);
     assert.match((await view.screen()).join("\n"), /^0 done, 0 running, 2 waiting of 2 trials$/m);
+    view.end();
+  });
+
+  it("has whole rows of trials that had ended before it was there, and reckons with them once", async () => {
+    const view = liveView(100, 20);
+    const epochs = { epoch: 10, epochs: 10 };
+    const past = [
+      ended("0001", 0.5, 300, { parameters: rate(1e-3), ...epochs }),
+      ended("0002", 0.75, 100, { parameters: rate(2e-3), ...epochs, gpus: ["0"] }),
+    ];
+    const told = [runStarted(5), placed(2, 1), ...past, started("0003", rate(4e-3))];
+    for (const event of [...told, ...told]) view.reporter.event(event);
+    view.pass(250);
+    assert.deepEqual((await view.screen()).slice(-7), [
+      // Three trials of 200 s, two at once.
+      "lesions  0 s  about 5:00 left",
+      "best val_dice 0.7500 by trial 0002 at epoch 7  learning_rate=0.002 norm=batch",
+      "2 done, 1 running, 2 waiting of 5 trials  GPUs 1 of 2 busy",
+      "trial  learnin…  epoch  val_dice    best  time  GPU  node    state",
+      "0003      0.004                -       -   0 s    0  node-1  starting",
+      "0002      0.002  10/10         -  0.7500  1:40    0  node-1  completed",
+      "0001      0.001  10/10         -  0.5000  5:00    1  node-1  completed",
+    ]);
     view.end();
   });
 

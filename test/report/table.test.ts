@@ -123,6 +123,12 @@ describe("reporter", () => {
       metrics: {},
       seconds: 2,
       error: null,
+      parameters: { "train.epochs": 3 },
+      epoch: 1,
+      epochs: 3,
+      replicas: 1,
+      nodes: ["n"],
+      gpus: ["0"],
     },
   ];
 

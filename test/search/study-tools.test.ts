@@ -61,8 +61,14 @@ describe("importance", () => {
     assert.ok(Math.abs([...shares.values()].reduce((sum, share) => sum + share) - 1) < 1e-9);
   });
 
+  it("has no shares where trials do not differ", async () => {
+    const alike = trials.map((trial) => ({ ...trial, outcome: { state: "completed" as const, value: 1 } }));
+    assert.deepEqual(await parameterImportance(experiment, alike), new Map());
+  });
+
   it("is unknown with few completed trials", async () => {
-    assert.equal(await parameterImportance(experiment, trials.slice(0, 3)), null);
+    assert.equal(await parameterImportance(experiment, trials.slice(0, 15)), null);
+    assert.notEqual(await parameterImportance(experiment, trials.slice(0, 16)), null);
     const failed = trials.map((trial) => ({ ...trial, outcome: { state: "failed" as const, value: 1 } }));
     assert.equal(await parameterImportance(experiment, failed), null);
   });

@@ -51,12 +51,18 @@ const ended = (number: number): TrialEnded => ({
   metrics: {},
   seconds: 1,
   error: null,
+  parameters: { "train.learning_rate": 0.001 },
+  epoch: 2,
+  epochs: 9,
+  replicas: 1,
+  nodes: ["node-1"],
+  gpus: ["0"],
 });
 
 const never = new AbortController().signal;
 const short = (text: string): string => {
-  const { type, trial = "", epoch: at = "" } = JSON.parse(text);
-  return `${type} ${trial} ${at}`.trim();
+  const { type, trial = "", epoch: at } = JSON.parse(text);
+  return `${type} ${trial} ${type === "epoch" ? at : ""}`.trim();
 };
 
 describe("a feed", () => {

@@ -198,6 +198,10 @@ describe("distmis serve", () => {
     assert.deepEqual([events[0]?.type, events.at(-1)?.type], ["run_started", "run_ended"]);
     const ended = events.flatMap((event) => (event.type === "trial_ended" ? event.trial : []));
     assert.deepEqual(ended.toSorted(), ["0001", "0002", "0003"]);
+    // Who comes late has not heard of their starts.
+    const facts = events.flatMap((event) => (event.type === "trial_ended" ? [event] : []));
+    for (const { parameters, epochs, nodes } of facts)
+      assert.deepEqual([Object.keys(parameters).length, epochs > 0, nodes.length], [1, true, 1]);
     assert.deepEqual(table(results), TABLE);
 
     const attached = follow("later");
