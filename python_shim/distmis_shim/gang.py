@@ -12,7 +12,7 @@ from ray.exceptions import RayError
 from ray.util.placement_group import PlacementGroup, placement_group, placement_group_table, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from distmis_shim import ended, placement, pump
+from distmis_shim import device, ended, placement, pump
 from distmis_shim.cluster_view import NodeView, holds_bundles
 from distmis_shim.contract import pb
 from distmis_shim.demand import InvalidRequest, check_start
@@ -143,9 +143,18 @@ class Gang:
             for task in starts:
                 task.cancel()
             await asyncio.gather(*starts, return_exceptions=True)
+        if not all(replica.info["device"] for replica in self.replicas):
+            await self._name_devices()
         workers = [pb.Worker(rank=replica.rank, **replica.info) for replica in self.replicas]
         await self._send(pb.RunGangResponse(placed=pb.GangPlaced(workers=workers)))
         return None
+
+    async def _name_devices(self) -> None:
+        """Of GPUs that no driver tells of: by Ray's name, else they are GPUs for Ray alone (`--num-gpus`)."""
+        nodes = {node.node_id: node for node in await self._look()}
+        for replica in self.replicas:
+            info, node = replica.info, nodes.get(replica.info["node_id"])
+            info["device"] = info["device"] or (node and device.accelerator_type(node.total)) or replica.cpu_model
 
     async def _started(self, starts: list[asyncio.Future[str]], demand: placement.Demand) -> pb.GangEnded | None:
         """Waits for all, and for everything that may come in between."""

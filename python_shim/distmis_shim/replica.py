@@ -40,6 +40,7 @@ class Replica:
         self.actor = actor
         # Set once started (see Worker.start) and once ended (see Worker.exit).
         self.info: dict[str, Any] | None = None
+        self.cpu_model = ""
         self.exit: dict[str, Any] | None = None
         # Its worker, or its node, is known to be gone: there is nothing to be asked of it.
         self.lost = False
@@ -56,6 +57,7 @@ class Replica:
         if error := answer.get("error"):
             return error
         address, port = answer.pop("link")
+        self.cpu_model = answer.pop("cpu_model")
         try:
             await asyncio.wait_for(self._connect(address, port, meeting), _CONNECT_SECONDS)
         except (OSError, asyncio.TimeoutError) as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 import ray
 
-from distmis_shim import link, oom, trainer_process
+from distmis_shim import device, link, oom, trainer_process
 
 _OOM_SAMPLE_SECONDS = 1.0
 _EXEC_SECONDS = 10.0
@@ -67,6 +67,8 @@ class Worker:
             "gpu_ids": gpu_ids,
             "actor_pid": os.getpid(),
             "trainer_pid": trainer.pid,
+            "device": device.gpu_model() if gpu_ids else device.cpu_model(),
+            "cpu_model": device.cpu_model(),
         }
 
     async def _sample_oom(self) -> None:

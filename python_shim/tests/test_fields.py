@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from distmis_shim import device
 from distmis_shim.contract import pb
 from harness import RunningGang, gang, trainer, until
 from ray_cluster import NODES
@@ -140,6 +141,8 @@ async def test_shares_of_a_gpu(joined):
     async with RunningGang(joined.stub, gang(4, gpus=0.6), trainer("echo")) as running:
         workers = await running.placed()
         assert sorted(gpu for worker in workers for gpu in worker.gpu_ids) == ["0", "1", "2", "3"]
+        # They are GPUs for Ray alone.
+        assert {worker.device for worker in workers} == {device.cpu_model()}
         assert await _check(joined, gang(gpus=0.6)) == (4, 0)
         await running.stop()
         await running.ended()

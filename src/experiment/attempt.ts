@@ -29,7 +29,7 @@ export async function runAttempt(
     replicas,
     nodes,
     gpus,
-    workers: workers.map(({ hostName, gpuIds }) => ({ node: hostName, gpus: gpuIds })),
+    workers: workers.map(({ hostName, gpuIds, device }) => ({ node: hostName, gpus: gpuIds, device })),
     ...("room" in placed ? { placed } : {}),
   });
   // An attempt that the journal does not know must not write checkpoints.

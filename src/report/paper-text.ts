@@ -196,9 +196,11 @@ function dataSentence({ data }: RunFacts): string {
   );
 }
 
-function costSentence({ nodes, gpus }: RunFacts, { wallSeconds, gpuSeconds, startedAt }: RunAnalysis): string {
+function costSentence({ nodes, gpus, devices }: RunFacts, { wallSeconds, gpuSeconds, startedAt }: RunAnalysis): string {
   const on = `${nodes.length} ${nodes.length === 1 ? "node" : "nodes"} (${nodes.map(text).join(", ")})`;
-  const hardware = gpus === 0 ? `on ${on} without GPUs` : `on ${gpus} ${gpus === 1 ? "GPU" : "GPUs"} of ${on}`;
+  const models = devices.length === 0 ? "" : ` (${devices.map(text).join(", ")})`;
+  const hardware =
+    gpus === 0 ? `on the CPUs${models} of ${on}` : `on ${gpus} ${gpus === 1 ? "GPU" : "GPUs"}${models} of ${on}`;
   const hours = gpuSeconds === 0 ? "" : ` and ${Number((gpuSeconds / SECONDS_AN_HOUR).toPrecision(3))} GPU hours`;
   return `The run began on ${startedAt.slice(0, 10)} and took ${formatSeconds(wallSeconds)} of wall time${hours} ${hardware}.`;
 }

@@ -66,8 +66,10 @@ const recordBodySchema = z.discriminatedUnion("type", [
     replicas: z.int().min(1).default(1),
     nodes: z.array(z.string()),
     gpus: z.array(z.string()),
-    /** Where each replica is, by rank. Missing in older journals. */
-    workers: z.array(z.object({ node: z.string(), gpus: z.array(z.string()) })).optional(),
+    /** Where each replica is, by rank, and on what it computes: the model of its GPUs or CPU. Missing in older journals. */
+    workers: z
+      .array(z.object({ node: z.string(), gpus: z.array(z.string()), device: z.string().optional() }))
+      .optional(),
     /** The room that the run has, in its first attempt since it was looked for or has changed: see RunPlaced. */
     placed: placed.optional(),
   }),

@@ -24,6 +24,7 @@ async function runOf(
   name: string,
   input: Partial<ExperimentInput>,
   value: (of: Parameters) => number | null,
+  device: (index: number) => object = () => ({}),
 ): Promise<string> {
   const experiment = defineExperiment({ name, ...input });
   const dir = path.join(folder, name.replaceAll(/\W/g, "_"));
@@ -32,7 +33,7 @@ async function runOf(
     const trial = trialId(index + 1);
     const reached = value(parameters);
     run.record({ type: "trial_created", trial, parameters });
-    const workers = [{ node: "node-1", gpus: [String(index % 2)] }];
+    const workers = [{ node: "node-1", gpus: [String(index % 2)], ...device(index) }];
     run.record({ type: "attempt_started", trial, attempt: 1, replicas: 1, nodes: ["node-1"], gpus: ["0"], workers });
     const report = { epoch: 1, epochs: 1, seconds: 1, volumesPerSecond: 1, peakResidentBytes: 1, checkpoint: "" };
     if (reached !== null) run.record({ type: "epoch", trial, attempt: 1, ...report, metrics: { val_dice: reached } });
@@ -56,11 +57,15 @@ async function markdown(...dirs: string[]): Promise<string> {
 describe("repetitions", { timeout: 120_000 }, () => {
   it("are trials that differ in the seed alone, with mean and deviation, the best mean first", async () => {
     const search = { space: { ...RATES, "train.seed": { grid: [1, 2, 3] } } };
-    const dir = await runOf("seeds", { trainer: module, search }, (of) =>
-      // A trial that failed is no value.
-      of["train.learning_rate"] === 0.1 && of["train.seed"] === 3
-        ? null
-        : Number(of["train.learning_rate"]) * Number(of["train.seed"]),
+    const dir = await runOf(
+      "seeds",
+      { trainer: module, search },
+      (of) =>
+        // A trial that failed is no value.
+        of["train.learning_rate"] === 0.1 && of["train.seed"] === 3
+          ? null
+          : Number(of["train.learning_rate"]) * Number(of["train.seed"]),
+      (index) => ({ device: index % 2 === 0 ? "NVIDIA H200" : "NVIDIA A100" }),
     );
     const groups = await replicatesOf([await readRun(dir)]);
     const rounded = groups.map(({ settings, value, seeds, tests }) => ({
@@ -78,7 +83,7 @@ describe("repetitions", { timeout: 120_000 }, () => {
     assert.match(text, /^\| 0.2 \| 3 \| 0.4000 ± 0.2000 \| 0.2000 ± 0.1000 \|$/m);
     assert.match(text, /mean ± standard deviation \(n − 1\) over seeds/);
     assert.match(text, /6 trials: 5 completed, 1 failed\), ranked by the largest val_dice of an epoch/);
-    assert.match(text, /on 2 GPUs of 1 node \(node-1\)/);
+    assert.match(text, /on 2 GPUs \(NVIDIA A100, NVIDIA H200\) of 1 node \(node-1\)/);
     assert.match(text, /The versions of the programs were not recorded/);
   });
 
@@ -93,7 +98,8 @@ describe("repetitions", { timeout: 120_000 }, () => {
       dirs.push(await runOf(`fold-run-${index + 1}`, input, (of) => Number(of["train.learning_rate"]) + index));
     }
     const first = { data: { dir: path.join(folder, "fold-1") }, search: { space: RATES } };
-    dirs.push(await runOf("deeper", { ...first, model: { depth: 4 } }, () => 5));
+    const cpu = () => ({ gpus: [], device: "EPYC" });
+    dirs.push(await runOf("deeper", { ...first, model: { depth: 4 } }, () => 5, cpu));
     const groups = await replicatesOf(await Promise.all(dirs.map((dir) => readRun(dir))));
     assert.deepEqual(
       groups.map(({ settings, value, folds: of }) => [
@@ -110,6 +116,9 @@ describe("repetitions", { timeout: 120_000 }, () => {
       ],
     );
     const text = await markdown(...dirs);
+    // Journals of old do not tell it.
+    assert.match(text, /on 2 GPUs of 1 node \(node-1\)/);
+    assert.match(text, /on the CPUs \(EPYC\) of 1 node \(node-1\)/);
     assert.match(text, /^\| 0.2 \| 3 \| 2 \| 0.7000 ± 0.7071 \| 0.3500 ± 0.3536 \|$/m);
     assert.match(text, /Data set Phantom: \d training, \d validation and \d test volumes \(fold 2\/3\); 4 channels/);
     assert.match(text, /a 3D U-Net \(4 levels of downsampling, 8 filters at the first level/);

@@ -1,9 +1,10 @@
 /** The orchestrator on a real Ray with real trainer processes; see run-experiment.test.ts for what needs faults of machines. */
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import os, { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
+import { factsOf } from "../../src/analysis/index.ts";
 import { type Cluster, connect } from "../../src/cluster/index.ts";
 import { defineExperiment, type Experiment, type ExperimentInput, trialConfig } from "../../src/config/index.ts";
 import { type RunEvent, type RunOptions, runExperiment, runFiles, runTask } from "../../src/experiment/index.ts";
@@ -68,6 +69,9 @@ describe("runExperiment on Ray", () => {
     assert.equal(trial?.attempts, 2);
     assert.equal(events.filter(({ type }) => type === "trial_retried").length, 1);
     assert.match(await readFile(runFiles.trialLog(results.runDir, "0001"), "utf8"), /about to be killed/);
+    // Of the machine: its GPUs are logical ones.
+    const { devices } = await factsOf(results.runDir);
+    assert.deepEqual(devices, [os.cpus()[0]?.model.replaceAll(/\s+/g, " ")]);
   });
 
   it("reports a trial that fails in one line with the path of its log", async () => {

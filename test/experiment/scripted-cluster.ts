@@ -127,7 +127,7 @@ export function scriptedCluster(options: ScriptOptions): ScriptedCluster {
       const workers = ranks.map((rank) => {
         const nodeId = places[rank] ?? "";
         const who = { rank, nodeId, hostName: nodeId === "n" ? "node" : nodeId, address: `10.0.0.${rank}` };
-        return { ...who, gpuIds: [String(rank)], actorPid: 1, trainerPid: 2 };
+        return { ...who, gpuIds: [String(rank)], actorPid: 1, trainerPid: 2, device: "NVIDIA H200" };
       });
       push({ type: "placed", workers });
       push({ type: "log", rank: 0, stream: "stderr", text: "trainer started\n" });
