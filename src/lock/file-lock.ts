@@ -3,7 +3,7 @@
  * the same host, after a minute without a sign of life from another one.
  */
 import { randomUUID } from "node:crypto";
-import { link, readFile, rename, stat, unlink, utimes, writeFile } from "node:fs/promises";
+import { link, open, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { z } from "zod";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
@@ -40,6 +40,11 @@ export interface LockWords {
 export interface FileLock {
   /** Aborts if the lock was taken away, after this process was silent for a minute. */
   readonly lost: AbortSignal;
+  /**
+   * Rejects if it was taken away: for what must not be written then. Looks at the file where this process has been silent for so
+   * long that it might have been, as after a stop of the machine; else it costs nothing.
+   */
+  confirm(): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -132,18 +137,39 @@ async function isAlive(owner: Owner, file: string, now: () => Promise<number>): 
   return time - held.mtimeMs < SILENT_MILLISECONDS;
 }
 
+/** Sets the file's time to the file server's present one, where utimes would set this host's. */
+async function touch(file: string): Promise<void> {
+  const handle = await open(file, "r+");
+  try {
+    // What every lock begins with, should another one be there by now.
+    await handle.write("{", 0);
+  } finally {
+    await handle.close();
+  }
+}
+
 function heldLock(file: string, mine: Owner): FileLock {
   const lost = new AbortController();
+  // Not performance.now(), which stands still while a machine sleeps.
+  let beaten = Date.now();
   const beat = async (): Promise<void> => {
+    const now = Date.now();
     const owner = await readOwner(file);
-    if (owner?.token === mine.token) await utimes(file, new Date(), new Date());
-    else lost.abort(new DistmisError("RUN_REFUSED", `${file}: the lock was taken over by ${owner?.host ?? "nobody"}`));
+    if (owner?.token === mine.token) {
+      await touch(file);
+      beaten = now;
+    } else
+      lost.abort(new DistmisError("RUN_REFUSED", `${file}: the lock was taken over by ${owner?.host ?? "nobody"}`));
   };
   // An error is a file server that is away for a while: the next beat sees.
   const timer = setInterval(() => void beat().catch(() => {}), BEAT_MILLISECONDS);
   timer.unref();
   return {
     lost: lost.signal,
+    async confirm() {
+      if (Math.abs(Date.now() - beaten) > SILENT_MILLISECONDS / 2) await beat();
+      lost.signal.throwIfAborted();
+    },
     async release() {
       clearInterval(timer);
       const owner = await readOwner(file).catch(() => null);

@@ -69,7 +69,7 @@ export async function collectRun(dir: string, { keepBest, dryRun = false }: Coll
     const plan = await planOf(runDir, state, experiment, keep);
     const removed = byTrial(plan.remove);
     if (removed.length > 0) {
-      const journal = await openJournal(runFiles.journal(runDir), contents);
+      const journal = await openJournal(runFiles.journal(runDir), contents, lock.confirm);
       try {
         reduce(journal.append({ type: "checkpoints_removed", trials: removed }));
         await journal.commit();

@@ -100,8 +100,15 @@ async function syncFolder(dir: string): Promise<void> {
   await handle.close();
 }
 
-/** Opens a journal for writing behind what {@link readJournal} found valid; a torn end is cut off. */
-export async function openJournal(file: string, contents: JournalContents): Promise<Journal> {
+/**
+ * Opens a journal for writing behind what {@link readJournal} found valid; a torn end is cut off.
+ * @param confirm rejects, before a write, if somebody else writes the journal by now
+ */
+export async function openJournal(
+  file: string,
+  contents: JournalContents,
+  confirm: () => Promise<void> = async () => {},
+): Promise<Journal> {
   const handle = await open(file, "a", 0o644);
   if (contents.lastSeq === 0) await syncFolder(path.dirname(file));
   if (contents.torn !== null) {
@@ -128,12 +135,13 @@ export async function openJournal(file: string, contents: JournalContents): Prom
       waiting = [];
       try {
         if (failure !== null) throw failure;
+        await confirm();
         if (text !== "") await handle.appendFile(text);
         if (toTell.length > 0) await handle.datasync();
         for (const { resolve } of toTell) resolve();
       } catch (error) {
         // A record may be half written: nothing may follow it.
-        failure ??= unwritable(file, error);
+        failure ??= error instanceof DistmisError ? error : unwritable(file, error);
         for (const { reject } of toTell) reject(failure);
       }
     }

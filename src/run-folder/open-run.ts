@@ -72,7 +72,7 @@ export async function openRun(dir: string, experiment: Experiment, options: Open
       },
     };
     if (!state.finished || extension !== null) {
-      journal = await usable(dir, () => openJournal(runFiles.journal(dir), contents));
+      journal = await usable(dir, () => openJournal(runFiles.journal(dir), contents, lock.confirm));
       for (const { id, state: how } of state.trials.values())
         if (how === "running") await removeTemporary(runFiles.trial(dir, id));
       await begin(folder, experiment);

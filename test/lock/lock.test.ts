@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -64,5 +64,23 @@ describe("file lock", () => {
     const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
     await writeFile(file, JSON.stringify({ ...owner, host: hostname(), pid: process.pid, bootId }));
     await (await takeLock(file, words)).release();
+  });
+
+  it("is confirmed after a silence only if nobody has taken it meanwhile", async (t) => {
+    const file = path.join(folder, "d.lock");
+    const lock = await takeLock(file, words);
+    const mine = await readFile(file, "utf8");
+    t.mock.timers.enable({ apis: ["Date"], now: Date.now() + 31_000 });
+    const { mtimeMs } = await stat(file);
+    await utimes(file, 0, 0);
+    await lock.confirm();
+    assert.ok((await stat(file)).mtimeMs >= mtimeMs, "it lives");
+    assert.equal(await readFile(file, "utf8"), mine);
+    await writeFile(file, JSON.stringify({ ...JSON.parse(mine), host: "elsewhere", token: "t" }));
+    t.mock.timers.setTime(Date.now() + 31_000);
+    await assert.rejects(lock.confirm(), { code: "RUN_REFUSED", message: /taken over by elsewhere/ });
+    assert.ok(lock.lost.aborted);
+    await lock.release();
+    assert.match(await readFile(file, "utf8"), /elsewhere/);
   });
 });

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { defineExperiment } from "../../src/config/index.ts";
+import { DistmisError } from "../../src/errors/index.ts";
 import { openJournal, readJournal } from "../../src/run-folder/journal.ts";
 import type { JournalRecord, RecordBody } from "../../src/run-folder/record.ts";
 
@@ -127,5 +128,22 @@ describe("journal", () => {
     for (const commit of commits)
       assert.match(String(commit.status === "rejected" && commit.reason), /the disk is full, .*ENOSPC/);
     await full.close();
+  });
+
+  it("takes nothing more once it belongs to somebody else", async () => {
+    const file = path.join(folder, "fenced.jsonl");
+    let ours = true;
+    const confirm = async (): Promise<void> => {
+      if (!ours) throw new DistmisError("RUN_REFUSED", "the lock was taken over by elsewhere");
+    };
+    const journal = await openJournal(file, { validBytes: 0, lastSeq: 0, torn: null }, confirm);
+    journal.append({ type: "run_ended", state: "finished" });
+    await journal.commit();
+    ours = false;
+    journal.append({ type: "run_ended", state: "interrupted" });
+    await assert.rejects(journal.commit(), { code: "RUN_REFUSED" });
+    assert.throws(() => journal.append({ type: "run_ended", state: "interrupted" }), { code: "RUN_REFUSED" });
+    await journal.close();
+    assert.equal((await read(file)).records.length, 1);
   });
 });
