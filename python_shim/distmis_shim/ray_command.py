@@ -8,9 +8,13 @@ import sys
 
 del sys.path[0]
 
-from ray.scripts.scripts import main  # noqa: E402
+from ray.scripts import scripts  # noqa: E402
+
+# Drivers join as nodes do, never through Ray Client, whose server would be one more process and port of each head. Ray
+# has no option to do without it, but does where its packages are missing.
+scripts.get_ray_client_dependency_error = lambda: ImportError("not wanted")
 
 line = sys.stdin.readline()
 if line:
     sys.argv = ["ray", *json.loads(line)]
-    sys.exit(main())
+    sys.exit(scripts.main())

@@ -147,7 +147,7 @@ function rayArguments({ cpus, gpus, resources, labels, tempDir, ip }: RayNodeOpt
 async function headArguments(): Promise<string[]> {
   // No cluster of ours grows by itself: no monitor.
   const without = ["--include-dashboard=false", "--no-monitor"];
-  return ["--head", `--port=${await freePort()}`, `--ray-client-server-port=${await freePort()}`, ...without];
+  return ["--head", `--port=${await freePort()}`, ...without];
 }
 
 /** Resolves when the signal does; what waits for it looks itself. */

@@ -59,6 +59,10 @@ describe("a local cluster", { timeout: 240_000 }, () => {
     const first = await startLocalCluster({ nodes: [NODE] });
     assert.deepEqual(first.started, [0]);
     assert.equal(fs.statSync(path.join(dir, "token")).mode & 0o777, 0o600);
+    const commands = first.processes(0).map(({ command }) => command);
+    assert.ok(commands.some((command) => command.includes("gcs_server")));
+    // Nobody speaks Ray Client's protocol here.
+    assert.ok(!commands.some((command) => command.includes("ray.util.client.server")), commands.join("\n"));
     const larger = await startLocalCluster({ nodes: [NODE, { ...NODE, resources: { fpga: 1 } }] });
     assert.deepEqual([larger.started, larger.address], [[1], first.address]);
     await assert.rejects(startLocalCluster({ nodes: [{ cpus: 1, gpus: 1 }] }), {
