@@ -82,7 +82,7 @@ describe("a search goes on", { skip, concurrency: true }, () => {
 
   test("as another job, where a job may not be requeued; and no more often than it may", async () => {
     await withCluster({ nodes: 2, requeue: false }, async (cluster, jobs) => {
-      // After a minute at the earliest: before distmis listens, the signal is lost.
+      // After a minute at the earliest: before Node runs distmis, the signal is lost.
       const options = [...TWO_NODES, "--no-requeue", "--time=4", "--signal=B:USR1@120"];
       const job = await jobs.submit(jobs.experiment("follow", 100_000, 1), options, ["--max-requeues", "1"]);
       await jobs.said(job, new RegExp(`job \\d+ follows job ${job} \\(restart 1 of at most 1\\)`), 4 * MINUTE);
