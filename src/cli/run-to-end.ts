@@ -79,7 +79,8 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
           diskCheck: args["disk-check"],
           signal: signals.stop,
           killSignal: signals.kill,
-          ...(inJob ? { stopGraceSeconds: JOB_GRACE_SECONDS } : {}),
+          // The job before may have died with its node.
+          ...(inJob ? { stopGraceSeconds: JOB_GRACE_SECONDS, onFolderWait: say } : {}),
         },
       );
       results = await show(run, args.json, experiment.train.debug);

@@ -18,6 +18,13 @@ const SAME_PRESS_MILLISECONDS = 300;
 
 let stoppedBy: NodeJS.Signals = "SIGINT";
 
+/** SLURM may warn a short job before its command listens: Node would open its debugger for whoever is on this host, and go on. */
+let warnedEarly = false;
+const warn = (): void => {
+  warnedEarly = true;
+};
+process.on("SIGUSR1", warn);
+
 /** Exit code of a command that was stopped: 128 and the number of the signal, as shells have it. */
 export function stoppedExitCode(): number {
   return 128 + constants.signals[stoppedBy];
@@ -56,6 +63,8 @@ export function listenForStop(onStop: (signal: NodeJS.Signals) => void): StopSig
   const handlers = signals.map((signal) => [signal, handler(signal)] as const);
   for (const [signal, handle] of handlers) process.on(signal, handle);
   process.stdout.on("error", onOutputError);
+  process.off("SIGUSR1", warn);
+  if (warnedEarly) onSignal("SIGUSR1");
   return {
     stop: stop.signal,
     kill: kill.signal,

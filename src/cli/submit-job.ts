@@ -79,9 +79,9 @@ export async function submit(args: SubmitArguments): Promise<void> {
   const runDir = args["run-dir"] ?? defaultRunDir(experiment.name, args.fresh === true);
   // What would else show after hours in the queue.
   await checkInputs(experiment);
-  if (!args.print) await refuseLiveJob(runDir);
+  const ended = args.print ? [] : await refuseLiveJob(runDir);
   const options = { extend: args.extend === true, retryFailed: args["retry-failed"] === true };
-  if ((await checkFolder(path.resolve(runDir), experiment, options)) === "finished")
+  if ((await checkFolder(path.resolve(runDir), experiment, options, ended)) === "finished")
     throw new DistmisError(
       "RUN_REFUSED",
       `${runDir}: this run has finished, a job would have nothing to do; go on with --extend or --retry-failed, or start anew with --fresh`,

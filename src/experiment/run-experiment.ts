@@ -44,6 +44,11 @@ export interface RunOptions {
   stopGraceSeconds?: number;
   /** Waits for the first trial's place without an end, where other runs are known to share the cluster. */
   waitForPlace?: boolean;
+  /**
+   * Told that the folder is waited for: with it a process on another host that may have died is given a minute for a sign of life,
+   * instead of being taken for living at once.
+   */
+  onFolderWait?: (text: string) => void;
 }
 
 /** A run that goes on. Iterate it (once) for its events; a consumer that is slow slows the run down. */
@@ -87,9 +92,10 @@ async function execute(
   options: RunOptions,
   emit: Emit,
 ): Promise<RunResults> {
-  const { runDir } = options;
+  const { runDir, onFolderWait: onWait, signal = new AbortController().signal } = options;
   const begin = Date.now();
-  const folder = await orMissing(experiment, () => openRun(runDir, experiment, options));
+  const patience = onWait === undefined ? {} : { patience: { onWait, signal } };
+  const folder = await orMissing(experiment, () => openRun(runDir, experiment, { ...options, ...patience }));
   try {
     await announce(folder, experiment, emit);
     if (!folder.state.finished) await work(folder, connect, experiment, options, emit);

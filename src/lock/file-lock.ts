@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { link, open, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
 import { bootId, startTicks } from "../processes/index.ts";
@@ -13,6 +14,7 @@ const BEAT_MILLISECONDS = 5_000;
 /** Twelve beats: a busy network file system may delay some. */
 const SILENT_MILLISECONDS = 60_000;
 const TAKE_OVER_TRIES = 5;
+const LOOK_MILLISECONDS = 1_000;
 
 const ownerSchema = z.object({
   host: z.string(),
@@ -23,11 +25,13 @@ const ownerSchema = z.object({
   /** Tells this lock from any other. */
   token: z.string(),
   since: z.string(),
+  /** SLURM's number of the job that the process belongs to. */
+  job: z.string().optional(),
 });
 type Owner = z.output<typeof ownerSchema>;
 
 /** Who holds a lock. */
-export type LockOwner = Pick<Owner, "host" | "pid" | "since">;
+export type LockOwner = Pick<Owner, "host" | "pid" | "since" | "job">;
 
 /** How a refusal calls what is locked. */
 export interface LockWords {
@@ -35,6 +39,14 @@ export interface LockWords {
   what: string;
   /** Completes "wait for it, stop it, or ...": "use another run folder". */
   instead: string;
+}
+
+/** Waits for the lock of a process on another host that gives no sign of life, until it has been silent for long enough. */
+export interface LockPatience {
+  /** Told once. */
+  onWait(text: string): void;
+  /** Ends the wait. */
+  signal: AbortSignal;
 }
 
 export interface FileLock {
@@ -48,8 +60,12 @@ export interface FileLock {
   release(): Promise<void>;
 }
 
-/** Takes the lock `file`. Throws RUN_REFUSED, naming host and pid, while another process holds it. */
-export async function takeLock(file: string, words: LockWords): Promise<FileLock> {
+/**
+ * Takes the lock `file`. Throws RUN_REFUSED, naming host and pid, while another process holds it.
+ * @param patience without it, one that may have died less than a minute ago counts as living
+ */
+export async function takeLock(file: string, words: LockWords, patience?: LockPatience): Promise<FileLock> {
+  const { SLURM_JOB_ID: job } = process.env;
   const mine: Owner = {
     host: hostname(),
     pid: process.pid,
@@ -57,14 +73,32 @@ export async function takeLock(file: string, words: LockWords): Promise<FileLock
     bootId: await bootId(),
     token: randomUUID(),
     since: new Date().toISOString(),
+    ...(job === undefined ? {} : { job }),
   };
   const draft = `${file}.${mine.token}`;
+  const text = `${JSON.stringify(mine)}\n`;
+  let silentSince: number | undefined;
   try {
-    await writeFile(draft, `${JSON.stringify(mine)}\n`, { flag: "wx" });
+    await writeFile(draft, text, { flag: "wx" });
     for (let attempt = 0; attempt < TAKE_OVER_TRIES; attempt++) {
       // A hard link is made by one process only, also on NFS.
       if (await linked(draft, file)) return heldLock(file, mine);
-      await takeOver(file, draft, words);
+      for (;;) {
+        const living = await takeOver(file, draft);
+        if (living === null) break;
+        const { owner, beat } = living;
+        const hasSpoken = silentSince !== undefined && beat !== silentSince;
+        if (patience === undefined || patience.signal.aborted || owner.host === mine.host || hasSpoken)
+          throw refusal(file, owner, words);
+        if (silentSince === undefined)
+          patience.onWait(
+            `${file} is held by process ${owner.pid} on host ${owner.host}: it is waited for, and taken for dead after a minute without a sign`,
+          );
+        silentSince = beat;
+        await delay(LOOK_MILLISECONDS, undefined, { signal: patience.signal }).catch(() => {});
+        // Anew, for the file server's time.
+        await writeFile(draft, text);
+      }
     }
   } finally {
     await unlink(draft).catch(() => {});
@@ -82,28 +116,34 @@ async function linked(from: string, to: string): Promise<boolean> {
   }
 }
 
-/** Removes the lock of a dead owner; throws RUN_REFUSED if the owner lives. */
-async function takeOver(file: string, draft: string, { what, instead }: LockWords): Promise<void> {
+function refusal(file: string, { pid, host, since }: Owner, { what, instead }: LockWords): DistmisError {
+  return new DistmisError(
+    "RUN_REFUSED",
+    `${file}: ${what} is worked on by process ${pid} on host ${host} since ${since}; ` +
+      `wait for it, stop it (kill ${pid} there), or ${instead}`,
+  );
+}
+
+/** Removes the lock of a dead owner; returns one that lives, and when it gave a sign of that (ms). */
+async function takeOver(file: string, draft: string): Promise<{ owner: Owner; beat: number } | null> {
   const owner = await readOwner(file);
-  if (owner === null) return;
+  if (owner === null) return null;
   // Both times are the file server's, whatever the hosts' clocks say: the draft was written just now.
   if (await isAlive(owner, file, async () => (await stat(draft)).mtimeMs)) {
-    throw new DistmisError(
-      "RUN_REFUSED",
-      `${file}: ${what} is worked on by process ${owner.pid} on host ${owner.host} since ${owner.since}; ` +
-        `wait for it, stop it (kill ${owner.pid} there), or ${instead}`,
-    );
+    const beat = await stat(file).catch(() => null);
+    return beat === null ? null : { owner, beat: beat.mtimeMs };
   }
   const moved = `${draft}.old`;
   try {
     await rename(file, moved);
   } catch (error) {
-    if (hasErrno(error, "ENOENT")) return;
+    if (hasErrno(error, "ENOENT")) return null;
     throw error;
   }
   // Another process may have been faster, and this is its new lock: it goes back.
   if ((await readOwner(moved))?.token !== owner.token) await linked(moved, file);
   await unlink(moved);
+  return null;
 }
 
 async function readOwner(file: string): Promise<Owner | null> {
@@ -124,8 +164,8 @@ export async function lockOwner(file: string): Promise<LockOwner | null> {
   // By this host's clock, as nothing is written: one that is minutes off takes a living owner on another host for dead, or a dead
   // one for living; nothing is decided by it.
   if (owner === null || !(await isAlive(owner, file, async () => Date.now()))) return null;
-  const { host, pid, since } = owner;
-  return { host, pid, since };
+  const { host, pid, since, job } = owner;
+  return { host, pid, since, ...(job === undefined ? {} : { job }) };
 }
 
 /** @param now the present time on the clock that stamps `file`; asked if the owner is on another host */

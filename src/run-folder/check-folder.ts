@@ -9,16 +9,18 @@ import { readRun } from "./read-run.ts";
 
 /**
  * Whether `experiment` can run in `dir`, or go on there: what would only show when its turn has come. Returns what is there.
+ * @param endedJobs SLURM's jobs that have ended: a lock that one of them holds is no obstacle by the time another one starts
  * @throws DistmisError RUN_REFUSED, FILE_UNUSABLE
  */
 export async function checkFolder(
   dir: string,
   experiment: Experiment,
   options: OpenOptions,
+  endedJobs: readonly string[] = [],
 ): Promise<"new" | "unfinished" | "finished"> {
   if (existsSync(runFiles.journal(dir))) {
     const { state, owner } = await readRun(dir);
-    if (owner !== null) {
+    if (owner !== null && !(owner.job !== undefined && endedJobs.includes(owner.job))) {
       throw new DistmisError(
         "RUN_REFUSED",
         `${dir}: process ${owner.pid} on host ${owner.host} works on this run since ${owner.since}; wait for it, or take another name with --fresh`,

@@ -5,7 +5,7 @@ import { stringify } from "yaml";
 import type { Experiment } from "../config/index.ts";
 import { DistmisError, hasErrno, messageOf, unwritable } from "../errors/index.ts";
 import { removeTemporary, replaceFile } from "../files/index.ts";
-import { takeLock } from "../lock/index.ts";
+import { type LockPatience, takeLock } from "../lock/index.ts";
 import { makeFolder } from "../paths/index.ts";
 import { type Extension, type OpenOptions, planExtension } from "./extend.ts";
 import { type Journal, openJournal } from "./journal.ts";
@@ -40,10 +40,14 @@ export interface RunFolder {
  * @throws DistmisError RUN_REFUSED if another process works there, if the folder holds another experiment (all
  * differences are named) or something else, if there is nothing to extend; FILE_UNUSABLE if it can't be written.
  */
-export async function openRun(dir: string, experiment: Experiment, options: OpenOptions = {}): Promise<RunFolder> {
+export async function openRun(
+  dir: string,
+  experiment: Experiment,
+  options: OpenOptions & { patience?: LockPatience } = {},
+): Promise<RunFolder> {
   await prepareFolder(dir);
   const lock = await usable(dir, () =>
-    takeLock(runFiles.lock(dir), { what: "this run", instead: "use another run folder" }),
+    takeLock(runFiles.lock(dir), { what: "this run", instead: "use another run folder" }, options.patience),
   );
   let journal: Journal | null = null;
   try {

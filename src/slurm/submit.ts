@@ -64,14 +64,18 @@ export async function liveJob(runDir: string): Promise<{ job: Job; state: JobSta
   return null;
 }
 
-/** @throws DistmisError RUN_REFUSED if a job of this run waits or runs, SLURM_FAILED, SETUP_INCOMPLETE */
-export async function refuseLiveJob(runDir: string): Promise<void> {
+/**
+ * The numbers of the run's jobs, which have all ended.
+ * @throws DistmisError RUN_REFUSED if one of them waits or runs, SLURM_FAILED, SETUP_INCOMPLETE
+ */
+export async function refuseLiveJob(runDir: string): Promise<string[]> {
   const live = await liveJob(runDir);
   if (live !== null)
     throw new DistmisError(
       "RUN_REFUSED",
       `${path.resolve(runDir)}: job ${live.job.job} of this run is ${live.state.state}; wait for its end, end it with \`distmis cancel ${shellWord(runDir)}\`, or name another folder with --run-dir or --fresh`,
     );
+  return (await readJobs(runDir)).map(({ job }) => job);
 }
 
 /**

@@ -1,5 +1,6 @@
 /** What ends a run from outside, and how it ends then: with its journal closed, nothing left behind, and ready to go on. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -60,6 +61,17 @@ const gone = (command: Command): Promise<unknown> =>
   );
 
 describe("distmis run", () => {
+  it("hears the warning of a time limit that came before it listened", () => {
+    const module = path.join(repositoryRoot, "src/cli/signals.ts");
+    const program = `import { listenForStop } from ${JSON.stringify(module)};
+      process.kill(process.pid, "SIGUSR1");
+      setTimeout(() => { const { timeIsUp, release } = listenForStop(console.log); console.log(timeIsUp()); release(); }, 100);`;
+    const args = ["--import", "tsx", "--input-type=module", "-e", program];
+    const { stdout, stderr } = spawnSync(process.execPath, args, { cwd: repositoryRoot, encoding: "utf8" });
+    assert.equal(stdout, "SIGUSR1\ntrue\n", stderr);
+    assert.equal(stderr, "");
+  });
+
   it("goes on after SIGHUP without a terminal, as under nohup, and ends with 143 after SIGTERM", async () => {
     const command = startCommand(distmisCommand(await endless("term")), folder);
     await reaches(command, "term", 3);

@@ -6,6 +6,7 @@ import { hostname, tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { takeLock } from "../../src/lock/index.ts";
+import { until } from "../support/until.ts";
 
 const words = { what: "this run", instead: "use another run folder" };
 
@@ -45,6 +46,19 @@ describe("file lock", () => {
     );
   });
 
+  it("is kept by signs of life, and says of which job it is", async () => {
+    process.env.SLURM_JOB_ID = "17";
+    const file = path.join(folder, "d.lock");
+    const lock = await takeLock(file, words).finally(() => delete process.env.SLURM_JOB_ID);
+    const text = await readFile(file, "utf8");
+    assert.equal(JSON.parse(text).job, "17");
+    const old = new Date(Date.now() - 3600_000);
+    await utimes(file, old, old);
+    await until("a sign of life", async () => Date.now() - (await stat(file)).mtimeMs < 10_000, 15_000);
+    assert.equal(await readFile(file, "utf8"), text);
+    await lock.release();
+  });
+
   it("is given to one of many that want it at once", async () => {
     const file = path.join(folder, "b.lock");
     const all = await Promise.allSettled(Array.from({ length: 8 }, () => takeLock(file, words)));
@@ -61,6 +75,25 @@ describe("file lock", () => {
     const old = new Date(Date.now() - 61_000);
     await utimes(file, old, old);
     await (await takeLock(file, words)).release();
+    // Who has patience waits for the rest of the minute.
+    await writeFile(file, JSON.stringify(owner));
+    const nearlyOld = async (): Promise<void> => {
+      const at = new Date(Date.now() - 58_000);
+      await utimes(file, at, at);
+    };
+    await nearlyOld();
+    const said: string[] = [];
+    const never = new AbortController().signal;
+    const patience = { onWait: (text: string) => said.push(text), signal: never };
+    await (await takeLock(file, words, patience)).release();
+    assert.equal(said.length, 1);
+    assert.match(said[0] ?? "", /held by process 1 on host elsewhere: it is waited for/);
+    // But not for a process that gives a sign of life.
+    await writeFile(file, JSON.stringify(owner));
+    await nearlyOld();
+    const speaks = (): unknown => setTimeout(() => utimes(file, new Date(), new Date()), 500);
+    await assert.rejects(takeLock(file, words, { ...patience, onWait: speaks }), /process 1 on host elsewhere/);
+    await rm(file);
     const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
     await writeFile(file, JSON.stringify({ ...owner, host: hostname(), pid: process.pid, bootId }));
     await (await takeLock(file, words)).release();
