@@ -40,6 +40,9 @@ const TITLES: Record<View, string> = {
   trial: "Trial",
 };
 
+/** Under which of the views one is that has no link of its own. */
+const parentOf = (view: View): View | null => (view === "trial" ? "trials" : null);
+
 const CONNECTIONS: Record<Connection, string> = {
   opening: "connecting",
   connected: "connected",
@@ -66,9 +69,9 @@ export function App() {
   const isDown = connection === "lost" || connection === "refused";
   return (
     <>
-      <a class="skip" href="#view">
+      <button class="skip" type="button" onClick={() => document.getElementById("view")?.focus()}>
         Skip to the view
-      </a>
+      </button>
       <header>
         <h1>distmis</h1>
         {runs.size > 1 ? (
@@ -99,7 +102,7 @@ export function App() {
             <a
               key={view}
               href={linkTo({ run: place.run, view })}
-              aria-current={view === place.view ? "page" : undefined}
+              aria-current={view === place.view ? "page" : view === parentOf(place.view) ? "true" : undefined}
             >
               {TITLES[view]}
             </a>

@@ -38,6 +38,8 @@ export interface Viewer {
   show(layers: Layers): Promise<void>;
   opacity(layer: "truth" | "prediction", opacity: number): void;
   showAs(how: ShowAs): void;
+  /** Moves the crosshair by voxels to the right, forwards and upwards, or turns what is rendered. */
+  move(x: number, y: number, z: number): void;
   close(): void;
 }
 
@@ -85,9 +87,16 @@ export async function openViewer(canvas: HTMLCanvasElement): Promise<Viewer> {
       if (place !== null) niivue.setOpacity(place, opacity);
     },
     showAs: (how) => void niivue.setSliceType(SLICE_TYPES[how]),
+    move(x, y, z) {
+      if (niivue.opts.sliceType !== SLICE_TYPE.RENDER) return niivue.moveCrosshairInVox(x, y, z);
+      const { renderAzimuth, renderElevation } = niivue.scene;
+      niivue.setRenderAzimuthElevation(renderAzimuth + TURN_DEGREES * x, renderElevation + TURN_DEGREES * y);
+    },
     close: () => niivue.cleanup(),
   };
 }
+
+const TURN_DEGREES = 5;
 
 /** NIfTI's code for a volume of labels. */
 const INTENT_LABEL = 1002;

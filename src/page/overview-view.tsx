@@ -22,7 +22,11 @@ export function OverviewView({ data, place: { run } }: ViewProperties) {
       <h2>{view.name}</h2>
       <dl class="tiles">
         <Tile name="State" value={view.state}>
-          {view.limit ?? (view.owner ? `process ${view.owner.pid} on ${view.owner.host}` : "")}
+          {view.limit !== null
+            ? `ended by ${view.limit}`
+            : view.owner
+              ? `process ${view.owner.pid} on ${view.owner.host}`
+              : ""}
         </Tile>
         <Tile name={`Best ${view.metric}`} value={metric(best?.value)}>
           {best && (
@@ -37,7 +41,7 @@ export function OverviewView({ data, place: { run } }: ViewProperties) {
         >
           {count(view.counts.running, "trial")} running
         </Tile>
-        <Tile name="Time remaining" value={duration(view.secondsLeft)}>
+        <Tile name="Time remaining" value={view.state === "finished" ? "none" : duration(view.secondsLeft)}>
           {view.secondsLeft === null
             ? view.state === "interrupted"
               ? "nobody works on it"
@@ -46,7 +50,7 @@ export function OverviewView({ data, place: { run } }: ViewProperties) {
               ? ""
               : "by the pace of its trials and the room that it has"}
         </Tile>
-        <Tile name="Time" value={duration(view.wallSeconds)}>
+        <Tile name="Time taken" value={duration(view.wallSeconds)}>
           {duration(view.gpuSeconds)} of GPU time
         </Tile>
         <Tile name="Started" value={moment(view.startedAt)}>
@@ -172,7 +176,7 @@ function AllRuns({ runs }: { runs: RunView[] }) {
             <td>
               {metric(view.best?.value)} <small class="faint">{view.metric}</small>
             </td>
-            <td>{duration(view.secondsLeft)}</td>
+            <td>{view.state === "finished" ? "none" : duration(view.secondsLeft)}</td>
           </tr>
         ))}
       </tbody>

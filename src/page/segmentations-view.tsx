@@ -9,6 +9,14 @@ import type { Volume } from "./source.ts";
 
 const SHOW_AS: ShowAs[] = ["planes", "axial", "coronal", "sagittal", "render"];
 const MOST_LISTED = 200;
+const MOVES: Record<string, [number, number, number]> = {
+  ArrowLeft: [-1, 0, 0],
+  ArrowRight: [1, 0, 0],
+  ArrowDown: [0, -1, 0],
+  ArrowUp: [0, 1, 0],
+  PageDown: [0, 0, -1],
+  PageUp: [0, 0, 1],
+};
 
 export function SegmentationsView({ data, place: { run, trial: asked } }: ViewProperties) {
   const source = useSource();
@@ -109,6 +117,13 @@ function Cases({ run, trial, view }: { run: string; trial: string; view: Preview
     viewer?.opacity("prediction", opacity.prediction);
   }, [viewer, opacity]);
 
+  // NiiVue's own keys ask for the mouse above the picture.
+  const onKey = (event: KeyboardEvent): void => {
+    const move = MOVES[event.key];
+    if (move === undefined || viewer === null) return;
+    viewer.move(...move);
+    event.preventDefault();
+  };
   const last = epochs.length - 1;
   return (
     <>
@@ -170,7 +185,13 @@ function Cases({ run, trial, view }: { run: string; trial: string; view: Preview
       {(error ?? failure) !== null && <p class="trouble">{error ?? failure}</p>}
       <div class="with-legend">
         <div class="viewer">
-          <canvas ref={canvas} tabIndex={0} data-drawn={drawn} aria-label={`Segmentation of ${drawn}`} />
+          <canvas
+            ref={canvas}
+            tabIndex={0}
+            data-drawn={drawn}
+            aria-label={`Segmentation of ${drawn}`}
+            onKeyDown={onKey}
+          />
         </div>
         <div class="legend">
           <table class="plain">
@@ -202,8 +223,8 @@ function Cases({ run, trial, view }: { run: string; trial: string; view: Preview
           .filter(([value]) => value !== "0")
           .map(([value, name]) => `${value}: ${name}`)
           .join(", ")}
-        . Kept whenever the trial reached its best value so far. Drag or use the arrow keys to move, the wheel to change
-        the slice.
+        . Kept whenever the trial reached its best value so far. Drag to move, the wheel changes the slice; by keyboard:
+        arrow keys, Page Up and Page Down.
       </p>
     </>
   );

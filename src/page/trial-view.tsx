@@ -48,7 +48,10 @@ export function TrialView({ data, place: { run, trial: id } }: ViewProperties) {
               `${metric(trial.best?.value)}${trial.best ? ` in epoch ${trial.best.epoch}` : ""}`,
             ],
             ["epochs", trial.epochs > 0 ? `${trial.epoch} of ${trial.epochs}` : String(trial.epoch)],
-            ...Object.entries(trial.metrics).map(([name, each]) => [name, metric(each)] as [string, string]),
+            // Trials of distmis hand the best value back themselves.
+            ...Object.entries(trial.metrics)
+              .filter(([name]) => name !== `best_${data.view.metric}`)
+              .map(([name, each]) => [name, metric(each)] as [string, string]),
             ["time", duration(trial.seconds)],
           ]}
         />

@@ -125,7 +125,7 @@ describe("the page of a run that goes on", { skip: noBrowser, timeout: 120_000 }
     run.record({ type: "run_ended", state: "finished" });
     await run.close();
     await tile("Statefinished").waitFor();
-    await tile("Time remaining0.0 s").waitFor();
+    await tile("Time remainingnone").waitFor();
     await page.locator("header").getByText("finished", { exact: true }).waitFor();
     await page.locator("header").getByText("connected", { exact: true }).waitFor();
     const others = complaints.filter(

@@ -228,6 +228,11 @@ describe("the page", { skip: noBrowser, timeout: 300_000 }, () => {
     for (let press = 0; press < 3; press++) await dark.page.keyboard.press("Tab");
     await dark.page.keyboard.press("Enter");
     await dark.page.getByRole("searchbox").waitFor();
+    const skip = dark.page.getByText("Skip to the view");
+    await skip.focus();
+    await dark.page.keyboard.press("Enter");
+    assert.equal(await dark.page.evaluate(() => document.activeElement?.id), "view");
+    assert.equal(await dark.page.getByRole("searchbox").count(), 1, "the view is the same");
     await shoot(dark.page, "trials-dark");
     await dark.page.context().close();
     assert.deepEqual(dark.complaints, []);

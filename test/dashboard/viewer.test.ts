@@ -84,6 +84,16 @@ describe("the viewer", { skip: noBrowser, timeout: 180_000 }, () => {
     await page.getByRole("slider", { name: "Truth" }).fill("0");
     const bare = await picture(page, `case 0 epoch ${last.epoch}`);
     assert.ok(!bare.equals(newest), "without the overlays");
+    await page.locator(".viewer canvas").focus();
+    for (const [there, back] of [
+      ["ArrowRight", "ArrowLeft"],
+      ["ArrowUp", "ArrowDown"],
+      ["PageUp", "PageDown"],
+    ] as const) {
+      await page.keyboard.press(there);
+      assert.ok(!(await picture(page, `case 0 epoch ${last.epoch}`)).equals(bare), `${there} moves`);
+      await page.keyboard.press(back);
+    }
     await page.getByRole("combobox", { name: "Show" }).selectOption("axial");
     assert.ok(!(await picture(page, `case 0 epoch ${last.epoch}`)).equals(bare), "one plane");
   }
