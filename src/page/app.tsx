@@ -2,6 +2,7 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { moment } from "../charts/index.ts";
+import type { RunView } from "../page-data/index.ts";
 import { CurvesView } from "./curves-view.tsx";
 import { ExperimentView } from "./experiment-view.tsx";
 import { linkTo, type Place, usePageState, usePlace, useSource, VIEWS, type View } from "./hooks.ts";
@@ -39,6 +40,12 @@ const TITLES: Record<View, string> = {
   experiment: "Experiment",
   trial: "Trial",
 };
+
+/** Several runs may be of one name. */
+function titleOf({ name, dir }: RunView): string {
+  const folder = dir.split("/").at(-1) ?? dir;
+  return folder === name ? name : `${name} (${folder})`;
+}
 
 /** Under which of the views one is that has no link of its own. */
 const parentOf = (view: View): View | null => (view === "trial" ? "trials" : null);
@@ -88,7 +95,7 @@ export function App() {
             >
               {[...runs].map(([id, { view }]) => (
                 <option key={id} value={id}>
-                  {view.name} ({view.dir.split("/").at(-1)})
+                  {titleOf(view)}
                 </option>
               ))}
             </select>

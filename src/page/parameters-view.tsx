@@ -79,7 +79,9 @@ function Importance({ data, run }: { data: ViewProperties["data"]; run: string }
       <h2>Importance of parameters</h2>
       {value === null && error === null && <p class="faint">Asking Optuna …</p>}
       {error !== null && <p class="trouble">{error}</p>}
-      {value?.missing != null && <p class="faint">{value.missing}</p>}
+      {value?.missing != null && (
+        <p class="faint">{`${value.missing.charAt(0).toUpperCase()}${value.missing.slice(1)}.`}</p>
+      )}
       {value?.shares != null && (
         <>
           <p class="faint">

@@ -1,6 +1,6 @@
 /** Debian's Chromium, driven by playwright-core. */
 import { existsSync } from "node:fs";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
 const EXECUTABLE = process.env.DISTMIS_CHROMIUM || "/usr/bin/chromium";
 
@@ -31,7 +31,10 @@ export interface Watched {
 }
 
 /** A page that is 1280 x 800. */
-export async function openPage(browser: Browser, options: { colorScheme?: "light" | "dark" } = {}): Promise<Watched> {
+export async function openPage(
+  browser: Browser,
+  options: Pick<BrowserContextOptions, "colorScheme" | "viewport"> = {},
+): Promise<Watched> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   const page = await context.newPage();
   const complaints: string[] = [];
