@@ -140,7 +140,7 @@ export async function startSlurmCluster(options: SlurmClusterOptions = {}): Prom
         /JobState=PENDING Reason=BeginTime/.test(await exec("scontrol", "show", "job", job)) &&
         (await exec("squeue", "-h", "-j", job, "-o", "%t")).trim() === "PD";
       await until(`job ${job} in the queue`, held, 60_000);
-      // A late word of a step's end would be taken for one of the restarted job: the two minutes are for that.
+      // The two minutes are for late words of its ends, too.
       await until(`the end of the steps of job ${job}`, () => stepsOf(dir, job).length === 0, 60_000);
       // By whole seconds a node refuses ("credential revoked") what was made in the second in which it ended the job before.
       await exec("scontrol", "update", `JobId=${job}`, "StartTime=now+2");
