@@ -213,12 +213,17 @@ describe("a gang on Ray", () => {
 
 describe("TensorFlow's cluster over a gang", () => {
   it("is joined anew at a taken port and after a loss, and stays from trial to trial", async () => {
-    const { results, events } = await run({
+    const input: Input = {
       task: "all-reduce.ts",
       resources: { replicas: 2, max_concurrent_trials: 1 },
       search: { space: { "trainer.parameters.fault": { grid: ["port", "none", "crash"] } } },
       // A port that was taken is no failure.
       failure: { max_failures: 1 },
+    };
+    const { results, events } = await run(input, {}, (event, runDir) => {
+      if (event.type !== "epoch" || event.epoch !== 2) return;
+      fs.mkdirSync(runFiles.trial(runDir, event.trial), { recursive: true });
+      fs.writeFileSync(path.join(runFiles.trial(runDir, event.trial), "crash"), "");
     });
     const trials = results.trials.toSorted((a, b) => (a.trial < b.trial ? -1 : 1));
     assert.deepEqual(
