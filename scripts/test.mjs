@@ -28,23 +28,12 @@ function run(command, args) {
   if (status !== 0) failed = status ?? 1;
 }
 
-function runTypescript(files, atOnce) {
-  if (files.length === 0) return;
-  const options = [`--test-concurrency=${atOnce}`, "--test-reporter=spec", "--test-timeout=600000"];
-  run(process.execPath, ["--import", "tsx", "--test", ...options, ...files]);
-}
-
 const typescript = chosen.length === 0 ? ["test"] : chosen.filter((name) => !isPython(name));
 if (typescript.length > 0) {
   const files = typescript.flatMap((name) => testFiles(path.resolve(root, name)));
-  const isSlurm = (file) => file.startsWith(path.join(root, "test", "slurm") + path.sep);
   // One file at a time: most of them start a TensorFlow or a Ray of their own.
-  runTypescript(
-    files.filter((file) => !isSlurm(file)),
-    1,
-  );
-  // These wait for minutes, as SLURM counts time limits in them; their clusters don't meet.
-  runTypescript(files.filter(isSlurm), 2);
+  const options = ["--test-concurrency=1", "--test-reporter=spec", "--test-timeout=600000"];
+  run(process.execPath, ["--import", "tsx", "--test", ...options, ...files]);
 }
 const pythonTests = chosen.length === 0 ? ["python_shim/tests"] : chosen.filter(isPython);
 if (pythonTests.length > 0) run(python, ["-m", "pytest", "-c", "python_shim/pyproject.toml", ...pythonTests]);

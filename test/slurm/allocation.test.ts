@@ -63,7 +63,7 @@ describe("a search on the nodes of a job", { skip }, () => {
     assert.match(await cluster.exec("scontrol", "show", "job", refused), /ExitCode=1:0/);
     await jobs.gone(refused);
 
-    const begun = await jobs.submit(jobs.experiment("begun", 400, 4), TWO_NODES, [...options, "--min-nodes", "1"]);
+    const begun = await jobs.submit(jobs.experiment("begun", 400, 6), TWO_NODES, [...options, "--min-nodes", "1"]);
     await jobs.said(begun, /the search starts with 1 of 2 nodes; missing after 25 s: node2/);
     await jobs.said(begun, /trial \d+ started on node1/);
     // It comes after all.
