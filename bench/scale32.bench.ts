@@ -12,7 +12,7 @@ import { type PlanEntry, runPlan, withCluster } from "./search.ts";
 const COUNTS = [1, 2, 4, 8, 16, 32];
 /**
  * Seconds of a trial of duration 1. Where 32 trials start at once on 32 GPUs, the CPUs of the one machine that plays all nodes are what
- * is measured: 0.2 s on two CPUs, whatever the trials take.
+ * is measured: 0.1 to 0.5 s on two CPUs, so that the ratio depends on this number.
  */
 const SCALE = 2;
 
