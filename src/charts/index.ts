@@ -4,7 +4,7 @@ export { type CurveLine, curvesOption } from "./curves-option.ts";
 export { count, duration, metric, moment, parameters, shortNames, value } from "./format.ts";
 export { importanceOption } from "./importance-option.ts";
 export { type Lane, lanesOf } from "./lanes.ts";
-export { parallelOption } from "./parallel-option.ts";
+export { METRIC_AXIS, parallelOption } from "./parallel-option.ts";
 export { axisOf, ranks } from "./parameter-axes.ts";
 export { ranked } from "./ranked.ts";
 export { smoothed } from "./smooth.ts";

@@ -4,6 +4,9 @@ import { type Colours, colourAt } from "./colours.ts";
 import { shortNames } from "./format.ts";
 import { axisOf, onAxis, ranks } from "./parameter-axes.ts";
 
+/** The id of the last axis; those of the others are the paths of their fields. */
+export const METRIC_AXIS = "metric of the search";
+
 /** What of a run it takes. */
 export interface ParallelRun {
   metric: string;
@@ -55,7 +58,7 @@ export function parallelOption(
           ? { type: "category", data: values }
           : { type: kind === "log" ? "log" : "value", scale: true, axisLabel: numbers }),
       })),
-      { id: "metric of the search", dim: axes.length, name: metric, type: "value", scale: true },
+      { id: METRIC_AXIS, dim: axes.length, name: metric, type: "value", scale: true },
     ],
     series: {
       id: "trials",

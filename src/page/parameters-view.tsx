@@ -1,8 +1,19 @@
 /** What the searched fields have to do with the metric: parallel coordinates, and how much each decides. */
 import type { ECharts } from "echarts/core";
 import { useMemo, useState } from "preact/hooks";
-import { count, metric as formatMetric, parallelOption, parameters, ranked } from "../charts/index.ts";
+import {
+  axisOf,
+  count,
+  metric as formatMetric,
+  METRIC_AXIS,
+  parallelOption,
+  parameters,
+  ranked,
+  shortNames,
+} from "../charts/index.ts";
+import type { RunView, TrialView } from "../page-data/index.ts";
 import type { ViewProperties } from "./app.tsx";
+import { type BrushAxis, type Brushes, BrushFields, type Interval } from "./brushes.tsx";
 import { Chart } from "./chart.tsx";
 import { linkTo, useAnswer, useColours, useSource } from "./hooks.ts";
 import { useSelection } from "./selection.ts";
@@ -13,11 +24,19 @@ export function ParametersView({ data, place: { run } }: ViewProperties) {
   const { view } = data;
   const colours = useColours();
   const selection = useSelection(run);
+  const [chart, setChart] = useState<ECharts | null>(null);
+  const [brushes, setBrushes] = useState<Brushes>({});
   const [brushed, setBrushed] = useState<readonly string[] | null>(null);
   const trials = useMemo(() => ranked(data).filter(({ best }) => best !== null), [view]);
   const option = useMemo(() => parallelOption(trials, view, colours), [trials, colours]);
-  const onReady = (chart: ECharts): void => {
-    chart.on("axisareaselected", () => setBrushed(activeTrials(chart)));
+  const axes = useMemo(() => brushAxes(trials, view), [trials]);
+  const onReady = (made: ECharts): void => {
+    setChart(made);
+    made.on("axisareaselected", (event) => {
+      const { parallelAxisId, intervals } = event as unknown as AxisAreaSelected;
+      setBrushes((before) => ({ ...before, [parallelAxisId]: intervals }));
+      setBrushed(activeTrials(made));
+    });
   };
   const chosen = brushed ?? [];
   const listed = trials.filter(({ id }) => chosen.includes(id)).slice(0, MOST_LISTED);
@@ -34,14 +53,20 @@ export function ParametersView({ data, place: { run } }: ViewProperties) {
         <>
           <p class="faint">
             A line is a trial, from grey (worst) over teal to orange (best). Drag along an axis to brush it, click the
-            axis to end that; the filter of the <a href={linkTo({ run, view: "trials" })}>table</a> does the same
-            without a mouse.
+            axis to end that; or brush by values below it.
           </p>
           <Chart
             option={option}
             height={380}
             label={`Parameters and ${view.metric} of ${trials.length} trials`}
             onReady={onReady}
+          />
+          <BrushFields
+            axes={axes}
+            brushes={brushes}
+            onBrush={(parallelAxisId, intervals) =>
+              chart?.dispatchAction({ type: "axisAreaSelect", parallelAxisId, intervals })
+            }
           />
           {brushed !== null && (
             <section aria-live="polite">
@@ -101,6 +126,32 @@ function Importance({ data, run }: { data: ViewProperties["data"]; run: string }
       )}
     </>
   );
+}
+
+/** What ECharts says of a brush, and is told of one. */
+interface AxisAreaSelected {
+  parallelAxisId: string;
+  intervals: Interval[];
+}
+
+function brushAxes(trials: readonly TrialView[], { parameters: paths, metric }: RunView): BrushAxis[] {
+  const names = shortNames(paths);
+  const extentOf = (numbers: readonly number[]): Interval => [
+    numbers.reduce((least, each) => Math.min(least, each), Number.POSITIVE_INFINITY),
+    numbers.reduce((most, each) => Math.max(most, each), Number.NEGATIVE_INFINITY),
+  ];
+  const axes = paths.map((path) => {
+    const { kind, values } = axisOf(path, trials);
+    const numbers = trials.map(({ parameters: of }) => of[path]).filter((each) => typeof each === "number");
+    return {
+      id: path,
+      name: names.get(path) ?? path,
+      values: kind === "category" ? values : null,
+      extent: extentOf(numbers),
+    };
+  });
+  const best = trials.flatMap(({ best: of }) => of?.value ?? []);
+  return [...axes, { id: METRIC_AXIS, name: metric, values: null, extent: extentOf(best) }];
 }
 
 /** The trials that all brushes leave; null without a brush. */

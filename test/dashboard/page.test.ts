@@ -136,7 +136,18 @@ describe("the page", { skip: noBrowser, timeout: 300_000 }, () => {
     const brushed = Number.parseInt((await heading.textContent()) ?? "", 10);
     assert.ok(brushed > 0 && brushed < 59, `${brushed} brushed`);
     await page.getByText("train.learning_rate").waitFor({ timeout: 60_000 });
+    // What the mouse has brushed stands in fields, which brush as well, by the keyboard.
+    await page.getByText("Brush by values", { exact: true }).focus();
+    await page.keyboard.press("Enter");
+    assert.notEqual(await page.getByLabel("val_dice from").inputValue(), "");
+    await page.getByRole("listbox", { name: "norm" }).focus();
+    await page.keyboard.press("Home");
+    const count = async (): Promise<number> => Number.parseInt((await heading.textContent()) ?? "", 10);
+    await page.waitForFunction((before) => !document.body.textContent.includes(`${before} trials brushed`), brushed);
+    assert.ok((await count()) < brushed);
     await shoot(page, "parameters");
+    await page.getByRole("button", { name: "End the brush of norm" }).press("Enter");
+    await page.getByText(`${brushed} trials brushed`).waitFor();
     await page.getByRole("button", { name: "Choose them for the curves" }).click();
     await show("#/0/trials");
     await page.getByText(`Curves of ${brushed} chosen`).waitFor();

@@ -152,10 +152,11 @@ describe("a node that fails", () => {
     assert.equal(words.length, 1);
     assert.match(
       words[0] ?? "",
-      /^node bad \(10\.0\.0\.0, bad in Ray\) is left out for the rest of this run: [34] in a row were lost there \((\d{4}, ){2,3}\d{4}\), the last one by: ended by GANG_END_CAUSE_TRAINER_EXITED; log: .*trainer\.log$/,
+      /^node bad \(10\.0\.0\.0, bad in Ray\) is left out for the rest of this run: [345] in a row were lost there \((\d{4}, ){2,4}\d{4}\), the last one by: ended by GANG_END_CAUSE_TRAINER_EXITED; log: .*trainer\.log$/,
     );
     const onBad = onNodes(starts).filter((start) => start.endsWith("bad"));
-    assert.ok(onBad.length >= 3 && onBad.length <= 4, onBad.join());
+    // The third loss makes distmis look at the nodes; until it has, each of the three lanes may have been placed there once.
+    assert.ok(onBad.length >= 3 && onBad.length <= 5, onBad.join());
     const placed = events.flatMap((event) => (event.type === "run_placed" ? [event.concurrency] : []));
     assert.deepEqual(placed, [3, 1]);
     assert.deepEqual(cluster.requests.at(-1)?.excludedNodes, ["bad"]);
