@@ -3,7 +3,8 @@
 //   npm test                       everything
 //   npm test -- test/data          only the TypeScript tests below a folder or in a file
 //   npm test -- python_shim/tests  only the Python tests there
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
 import { main, python, root, setup } from "./setup.mjs";
@@ -22,18 +23,49 @@ function testFiles(place) {
     .sort();
 }
 
+/** What mostly waits, for minutes, for the time limits of SLURM's jobs. */
+const WAITING = ["test/slurm/requeue.test.ts"];
+/** What mostly computes, and has no deadline that another's load could break: it runs beside that. */
+const COMPUTING =
+  "analysis augment config data inference metrics model model-folder nifti phantom picture pipeline prepare tensorboard tensorflow";
+
 let failed = 0;
-function run(command, args) {
-  const { status } = spawnSync(command, args, { cwd: root, stdio: "inherit" });
+function end(status) {
   if (status !== 0) failed = status ?? 1;
 }
 
-const typescript = chosen.length === 0 ? ["test"] : chosen.filter((name) => !isPython(name));
-if (typescript.length > 0) {
-  const files = typescript.flatMap((name) => testFiles(path.resolve(root, name)));
+function testArguments(files) {
   // One file at a time: most of them start a TensorFlow or a Ray of their own.
   const options = ["--test-concurrency=1", "--test-reporter=spec", "--test-timeout=600000"];
-  run(process.execPath, ["--import", "tsx", "--test", ...options, ...files]);
+  return ["--import", "tsx", "--test", ...options, ...files];
+}
+
+function run(command, args) {
+  end(spawnSync(command, args, { cwd: root, stdio: "inherit" }).status);
+}
+
+/** Runs both at once; what the second one prints comes behind what the first one does. */
+async function runBeside(files, others) {
+  const start = (args, stdio) => spawn(process.execPath, testArguments(args), { cwd: root, stdio });
+  const second = start(others, ["ignore", "pipe", "pipe"]);
+  const printed = [];
+  for (const stream of [second.stdout, second.stderr]) stream.on("data", (data) => printed.push(data));
+  const ends = [start(files, "inherit"), second].map((child) => once(child, "close"));
+  for (const [status] of await Promise.all(ends)) end(status);
+  process.stdout.write(Buffer.concat(printed));
+}
+
+if (chosen.length === 0) {
+  const all = testFiles(path.join(root, "test"));
+  const waiting = WAITING.map((name) => path.join(root, name));
+  const computing = COMPUTING.split(" ").flatMap((name) => testFiles(path.join(root, "test", name)));
+  await runBeside(computing, waiting);
+  const rest = all.filter((file) => !waiting.includes(file) && !computing.includes(file));
+  run(process.execPath, testArguments(rest));
+}
+const typescript = chosen.filter((name) => !isPython(name));
+if (typescript.length > 0) {
+  run(process.execPath, testArguments(typescript.flatMap((name) => testFiles(path.resolve(root, name)))));
 }
 const pythonTests = chosen.length === 0 ? ["python_shim/tests"] : chosen.filter(isPython);
 if (pythonTests.length > 0) run(python, ["-m", "pytest", "-c", "python_shim/pyproject.toml", ...pythonTests]);

@@ -39,10 +39,7 @@ describe("makePhantom", () => {
 
   it("has a lesion in every volume that no single modality gives away", async (t) => {
     const dir = await tempDir(t);
-    const started = performance.now();
     await makePhantom({ targetDir: dir, shape: [32, 32, 32] });
-    const seconds = (performance.now() - started) / 1000;
-    assert.ok(seconds < 10, `${seconds} s`);
     const bins = 100;
     const inside = Array.from({ length: 4 }, () => new Float64Array(bins));
     const outside = Array.from({ length: 4 }, () => new Float64Array(bins));
