@@ -146,9 +146,10 @@ describe("a search goes on", { skip, concurrency: true }, () => {
       await jobs.said(job, /epoch 3\//);
       await cluster.exec("scontrol", "requeue", job);
       await cluster.startNow(job);
-      const starts = (): string[] => jobs.log(job).match(/trial \d+ started on node2/g) ?? [];
+      const starts = (): string[] => jobs.log(job).match(/trial \d+ (attempt \d+ )?started on node2/g) ?? [];
       const before = starts().length;
-      await until("trials on node2 again", () => starts().length > before, 2 * MINUTE);
+      const said = (): string => `trials on node2 again: ${jobs.log(job).slice(-3000)}`;
+      await until(said, () => starts().length > before, 2 * MINUTE);
       await cluster.down(2);
       // Else they would go on to write into the folders of trials that run elsewhere by then.
       const trainers = (): Promise<string> => cluster.node(2, "bash", "-c", "pgrep -f '[t]rainer/main' || true");
