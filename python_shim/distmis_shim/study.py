@@ -140,10 +140,12 @@ class Study:
                 self.report(event.report.trial, event.report.at.epoch, event.report.at.value, replayed=True)
             elif kind == "tell":
                 self.tell(event.tell.trial, event.tell.finish)
+            elif kind == "go_on":
+                self._running(event.go_on.trial, "go_on").pruned = False
             elif kind == "warm":
                 self._add_warm(event.warm)
             else:
-                raise InvalidRequest("an event of replay is empty; expected begin, report, tell or warm")
+                raise InvalidRequest("an event of replay is empty; expected begin, report, tell, go_on or warm")
 
     def _running(self, name: str, message: str) -> _Running:
         if name not in self._trials:

@@ -40,8 +40,8 @@ def trials(record: pb.StudyRecord) -> list[FrozenTrial]:
             if trial.state == TrialState.PRUNED and trial.intermediate_values:
                 trial.value = trial.intermediate_values[max(trial.intermediate_values)]
             trial.datetime_complete = at
-        else:
-            raise InvalidRequest(f"an event of a record is {kind}; expected begin, report or tell")
+        elif kind != "go_on":
+            raise InvalidRequest(f"an event of a record is {kind}; expected begin, report, tell or go_on")
     return list(found.values())
 
 

@@ -170,6 +170,22 @@ def test_pruners_compare_with_earlier_runs():
     assert study.report("bad", 1, 2.0)
 
 
+def test_a_trial_that_had_ended_goes_on_whatever_a_pruner_thinks_of_its_past():
+    def told(*more: pb.StudyEvent) -> Study:
+        study = Study(opening(GIVEN, PRUNERS["asha"]))
+        for name, at in (("a", 0.1), ("b", 0.2), ("c", 0.3), ("bad", 9.0)):
+            begin = pb.BeginTrial(trial=name, parameters=given(**POINT))
+            report = pb.ReportValue(trial=name, at=pb.EpochValue(epoch=1, value=at))
+            study.replay([pb.StudyEvent(begin=begin), pb.StudyEvent(report=report)])
+        study.replay([*more])
+        return study
+
+    assert told().report("bad", 2, 9.0)
+    assert not told(pb.StudyEvent(go_on=pb.GoOn(trial="bad"))).report("bad", 2, 9.0)
+    with pytest.raises(InvalidRequest):
+        told(pb.StudyEvent(go_on=pb.GoOn(trial="unknown")))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

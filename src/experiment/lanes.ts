@@ -96,7 +96,7 @@ export async function runLanes<T>(cluster: Cluster, work: LaneWork<T>, options: 
       const next = change.promise;
       const smallest = Math.min(...room.capacity.sizes.map(({ replicas }) => replicas));
       if (find(isSpare) === undefined && !fits(smallest)) {
-        await roomFor(smallest, next, work.remaining() > 0);
+        await roomFor(smallest, next, work.remaining() + turns.aside > 0);
         continue;
       }
       const item = await turns.next();

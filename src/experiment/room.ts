@@ -46,19 +46,20 @@ export async function createRoom(
   };
 
   const refresh = async (doubted: boolean): Promise<void> => {
-    const before = nodes;
-    nodes = await look(cluster);
-    const bad = new Map([...faults.bad()].filter(([nodeId]) => nodes.has(nodeId)));
-    const state = JSON.stringify([[...nodes.values()].map(({ nodeId, total }) => [nodeId, total]), [...bad.keys()]]);
+    const now = await look(cluster);
+    const bad = new Map([...faults.bad()].filter(([nodeId]) => now.has(nodeId)));
+    const state = JSON.stringify([[...now.values()].map(({ nodeId, total }) => [nodeId, total]), [...bad.keys()]]);
     if (state === seen && !doubted) return;
-    seen = state;
-    const wasOut = out;
     const without = await placement.capacity([...bad.keys()]);
+    const all = bad.size > 0 && without.missing !== "" ? await placement.capacity() : without;
     // Better a node that fails than none.
-    const needed = bad.size > 0 && without.missing !== "" && (await placement.capacity()).missing === "";
+    const needed = all !== without && all.missing === "";
+    // Not before all is known: what could not be looked at is looked at the next time.
+    seen = state;
+    const [before, wasOut, was] = [nodes, out, capacity];
+    nodes = now;
     out = needed ? new Map() : bad;
-    const was = capacity;
-    capacity = needed ? await placement.capacity() : without;
+    capacity = needed ? all : without;
     await tell(wasOut, needed ? bad : new Map());
     const change = [moved(before, nodes, "joined"), moved(nodes, before, "left")]
       .filter((text) => text !== "")

@@ -3,6 +3,8 @@
 export interface Turns<T> {
   /** The next item that has a place where it was not lost; if there is none, the next one of all; null if there is no more. */
   next(): Promise<T | null>;
+  /** How many let others pass. */
+  readonly aside: number;
   /** The node that the item is kept off, if it can be. */
   avoids(item: T): string | null;
   /** It can't do without that node. */
@@ -37,6 +39,9 @@ export function createTurns<T>(parts: TurnsParts<T>): Turns<T> {
         if (await hasPlace(item)) return item;
         aside.push(item);
       }
+    },
+    get aside() {
+      return aside.length;
     },
     avoids,
     attach: (item) => void attached.add(item),

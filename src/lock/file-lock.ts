@@ -8,7 +8,7 @@ import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
-import { bootId, startTicks } from "../processes/index.ts";
+import { bootId, pidNamespace, startTicks } from "../processes/index.ts";
 
 const BEAT_MILLISECONDS = 5_000;
 /** Twelve beats: a busy network file system may delay some. */
@@ -22,6 +22,8 @@ const ownerSchema = z.object({
   /** Start of the process in clock ticks since boot, and that boot: a process id alone may have been given again. */
   startTicks: z.string(),
   bootId: z.string(),
+  /** In which the process has its id: containers may share a host's name. Older versions do not say. */
+  pidNamespace: z.string().optional(),
   /** Tells this lock from any other. */
   token: z.string(),
   since: z.string(),
@@ -71,6 +73,7 @@ export async function takeLock(file: string, words: LockWords, patience?: LockPa
     pid: process.pid,
     startTicks: (await startTicks(process.pid)) ?? "",
     bootId: await bootId(),
+    pidNamespace: await pidNamespace(),
     token: randomUUID(),
     since: new Date().toISOString(),
     ...(job === undefined ? {} : { job }),
@@ -88,7 +91,7 @@ export async function takeLock(file: string, words: LockWords, patience?: LockPa
         if (living === null) break;
         const { owner, beat } = living;
         const hasSpoken = silentSince !== undefined && beat !== silentSince;
-        if (patience === undefined || patience.signal.aborted || owner.host === mine.host || hasSpoken)
+        if (patience === undefined || patience.signal.aborted || (await isNear(owner)) || hasSpoken)
           throw refusal(file, owner, words);
         if (silentSince === undefined)
           patience.onWait(
@@ -168,11 +171,15 @@ export async function lockOwner(file: string): Promise<LockOwner | null> {
   return { host, pid, since, ...(job === undefined ? {} : { job }) };
 }
 
+/** Whether this process can see the owner: it could not on another host of the same name, nor in a container that has its host's. */
+async function isNear({ host, bootId: boot, pidNamespace: namespace }: Owner): Promise<boolean> {
+  if (host !== hostname() || boot !== (await bootId())) return false;
+  return namespace === undefined || namespace === (await pidNamespace());
+}
+
 /** @param now the present time on the clock that stamps `file`; asked if the owner is on another host */
 async function isAlive(owner: Owner, file: string, now: () => Promise<number>): Promise<boolean> {
-  if (owner.host === hostname()) {
-    return owner.bootId === (await bootId()) && owner.startTicks === ((await startTicks(owner.pid)) ?? "gone");
-  }
+  if (await isNear(owner)) return owner.startTicks === ((await startTicks(owner.pid)) ?? "gone");
   const [held, time] = await Promise.all([stat(file), now()]);
   return time - held.mtimeMs < SILENT_MILLISECONDS;
 }

@@ -2,8 +2,8 @@
 import { readdir, rm, rmdir, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Experiment } from "../config/index.ts";
-import { DistmisError, hasErrno, messageOf } from "../errors/index.ts";
-import { takeLock } from "../lock/index.ts";
+import { DistmisError, hasErrno, messageOf, unwritable } from "../errors/index.ts";
+import { type FileLock, lockOwner, takeLock } from "../lock/index.ts";
 import { openJournal } from "./journal.ts";
 import { checkpointFiles, previewFiles, runFiles } from "./layout.ts";
 import { readRun, readState } from "./read-run.ts";
@@ -61,13 +61,18 @@ export async function collectRun(dir: string, { keepBest, dryRun = false }: Coll
   const runDir = reading.dir;
   const keep = keepBest ?? Number.POSITIVE_INFINITY;
   if (dryRun) return described(runDir, true, await planOf(runDir, reading.state, reading.experiment, keep));
-  const lock = await takeLock(runFiles.lock(runDir), { what: "this run", instead: "look with --dry-run only" });
+  const { lock, madeRoom } = await lockRun(runDir);
   try {
     // What was read before the lock may be old.
     const { state, reduce, ...contents } = await readState(runDir);
     const experiment = state.experiment ?? reading.experiment;
     const plan = await planOf(runDir, state, experiment, keep);
     const removed = byTrial(plan.remove);
+    // What no record names: on a full disk, the room for the record of the others.
+    await removeAll(
+      runDir,
+      plan.remove.filter(({ file }) => isLeftOver(path.basename(file))),
+    );
     if (removed.length > 0) {
       const journal = await openJournal(runFiles.journal(runDir), contents, lock.confirm);
       try {
@@ -78,10 +83,27 @@ export async function collectRun(dir: string, { keepBest, dryRun = false }: Coll
       }
     }
     await removeAll(runDir, plan.remove);
-    if (removed.length > 0) await rewriteResults(runDir, state, experiment);
+    if (removed.length > 0 || madeRoom) await rewriteResults(runDir, state, experiment);
     return described(runDir, false, plan);
   } finally {
     await lock.release();
+  }
+}
+
+/** The lock of a run, also on a full disk: the results, which are made again from the journal, make room for it. */
+async function lockRun(runDir: string): Promise<{ lock: FileLock; madeRoom: boolean }> {
+  const file = runFiles.lock(runDir);
+  const take = (): Promise<FileLock> =>
+    takeLock(file, { what: "this run", instead: "look with --dry-run only" }).catch((error: unknown) => {
+      throw error instanceof DistmisError ? error : unwritable(file, error);
+    });
+  try {
+    return { lock: await take(), madeRoom: false };
+  } catch (error) {
+    const full = error instanceof DistmisError && error.code === "DISK_FULL";
+    if (!full || (await lockOwner(file)) !== null) throw error;
+    for (const each of [runFiles.resultsCsv(runDir), runFiles.resultsJsonl(runDir)]) await rm(each, { force: true });
+    return { lock: await take(), madeRoom: true };
   }
 }
 

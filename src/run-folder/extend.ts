@@ -90,6 +90,9 @@ function narrowed(before: Record<string, unknown>, now: Record<string, unknown>)
   });
 }
 
+/** Of a step: 0.1 is none in binary. */
+const STEP_TOLERANCE = 1e-6;
+
 const BOUNDS = new Set(["uniform", "log_uniform", "integer"]);
 
 /** Lists may grow, bounds may move apart, everything else of an axis stays. */
@@ -98,13 +101,26 @@ function narrowedAxis(where: string, before: unknown, now: unknown): string[] {
     const kind = difference.path.slice(where.length + 1);
     const [from, to] = [difference.before, difference.after];
     const covers =
-      Array.isArray(from) && Array.isArray(to) && (BOUNDS.has(kind) ? isWider(from, to) : isSuperset(from, to));
+      Array.isArray(from) &&
+      Array.isArray(to) &&
+      (BOUNDS.has(kind) ? isWider(from, to) && keepsSteps(from, to, stepOf(now)) : isSuperset(from, to));
     return covers ? [] : [`${describeDifference(difference)}; expected what was there, and more`];
   });
 }
 
 function isWider(from: readonly unknown[], to: readonly unknown[]): boolean {
   return Number(to[0]) <= Number(from[0]) && Number(to[1]) >= Number(from[1]);
+}
+
+/** Whether the steps from the new lower bound on meet those from the old one. */
+function keepsSteps(from: readonly unknown[], to: readonly unknown[], step: number): boolean {
+  if (step === 0) return true;
+  const steps = (Number(from[0]) - Number(to[0])) / step;
+  return Math.abs(steps - Math.round(steps)) < STEP_TOLERANCE;
+}
+
+function stepOf(axis: unknown): number {
+  return typeof axis === "object" && axis !== null && "step" in axis ? Number(axis.step) : 0;
 }
 
 function isSuperset(from: readonly unknown[], to: readonly unknown[]): boolean {

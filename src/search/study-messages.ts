@@ -122,11 +122,15 @@ export function knownEvents(experiment: Experiment, known: readonly KnownTrial[]
       at,
       event: { $case: "report" as const, value: { trial: id, at: { epoch, value } } },
     }));
+    const goesOn =
+      withReports && trial.endedAt > 0
+        ? [{ at: trial.endedAt, event: { $case: "goOn" as const, value: { trial: id } } }]
+        : [];
     return [
       { at: trial.createdAt, event: { $case: "begin", value: { trial: id, parameters, drawn: drawn(point) } } },
       ...(withReports ? reports : []),
       ...(outcome === null
-        ? []
+        ? goesOn
         : [{ at: trial.endedAt, event: { $case: "tell" as const, value: { trial: id, finish: finishOf(outcome) } } }]),
     ];
   });

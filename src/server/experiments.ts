@@ -3,9 +3,10 @@ import { existsSync } from "node:fs";
 import { type Deferred, deferred } from "../async/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import type { RunResults } from "../experiment/index.ts";
-import { checkFolder, emptyState, freshName, planExtension, readRun, runFiles } from "../run-folder/index.ts";
+import { checkFolder, freshName, readRun, runFiles } from "../run-folder/index.ts";
 import type { ClusterHolder } from "./cluster-holder.ts";
 import type { Standing } from "./feed.ts";
+import { checkHandedInAgain } from "./hand-in-again.ts";
 import { pastResults } from "./past-run.ts";
 import type { ExperimentRecord, Failure, QueueFile } from "./queue-file.ts";
 import { readSubmission, runFolderOf } from "./submission.ts";
@@ -157,7 +158,11 @@ export function createExperiments(options: ExperimentsOptions): Experiments {
         throw new DistmisError("RUN_REFUSED", `run ${run} is being stopped; submit it again when it has stopped`);
       if (extend || retryFailed)
         throw new DistmisError("RUN_REFUSED", `run ${run} is ${known.record.state}; wait for its end, or cancel it`);
-      planExtension(dir, { ...emptyState(), experiment: known.record.experiment }, experiment, {});
+      checkHandedInAgain(known.record, dir, experiment);
+      if (known.record.state === "queued") {
+        Object.assign(known.record, { experiment, diskCheck: !noDiskCheck });
+        await save();
+      }
       return view(known);
     }
     await checkFolder(dir, experiment, { extend, retryFailed });
@@ -256,7 +261,7 @@ export function createExperiments(options: ExperimentsOptions): Experiments {
 
   return {
     start: pump,
-    submit(submission) {
+    async submit(submission) {
       if (closing) throw new DistmisError("SERVER_UNAVAILABLE", "the server stops; submit it to the next one");
       // One after the other: two of one name must not both find the name free.
       const done = submitting.then(() => submit(submission));

@@ -44,10 +44,12 @@ export interface QueueFile {
 
 /**
  * Opens the file of the server in `runsDir`, whose folder exists.
+ * @param confirm rejects, before a write, if another server works there by now
  * @throws DistmisError FILE_UNUSABLE if it can't be read, or is of another version of distmis
  */
 export async function openQueueFile(
   runsDir: string,
+  confirm: () => Promise<void>,
 ): Promise<{ file: QueueFile; experiments: ExperimentRecord[]; path: string }> {
   const name = path.join(runsDir, SERVER_FOLDER, "experiments.json");
   const experiments = await readExperiments(name);
@@ -55,7 +57,10 @@ export async function openQueueFile(
   const file: QueueFile = {
     write(records) {
       const text = JSON.stringify({ version: VERSION, experiments: records });
-      writing = writing.catch(() => {}).then(() => replaceFile(name, `${text}\n`));
+      writing = writing
+        .catch(() => {})
+        .then(confirm)
+        .then(() => replaceFile(name, `${text}\n`));
       return writing;
     },
   };

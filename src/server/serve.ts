@@ -13,7 +13,7 @@ import {
 } from "../access/index.ts";
 import { settlesWithin } from "../async/index.ts";
 import type { ConnectOptions } from "../cluster/index.ts";
-import { DistmisError } from "../errors/index.ts";
+import { DistmisError, unwritable } from "../errors/index.ts";
 import { ServerServiceService } from "../generated/distmis/v1/server.ts";
 import { takeLock } from "../lock/index.ts";
 import { makeFolder } from "../paths/index.ts";
@@ -76,9 +76,12 @@ export async function serve(options: ServeOptions): Promise<ExperimentServer> {
   const words = { what: "this folder of runs", instead: "name another one with --runs-dir" };
   const undo: (() => Promise<void>)[] = [];
   try {
-    const lock = await takeLock(path.join(runsDir, SERVER_FOLDER, "server.lock"), words);
+    const lockFile = path.join(runsDir, SERVER_FOLDER, "server.lock");
+    const lock = await takeLock(lockFile, words).catch((error: unknown) => {
+      throw error instanceof DistmisError ? error : unwritable(lockFile, error);
+    });
     undo.push(lock.release);
-    const { file, experiments: known } = await openQueueFile(runsDir);
+    const { file, experiments: known } = await openQueueFile(runsDir, lock.confirm);
     const cluster = holdCluster(options.cluster ?? {}, log);
     undo.push(cluster.close);
 

@@ -1,6 +1,7 @@
 /** One experiment at work: its run, and how it ends. */
 import { setTimeout as delay } from "node:timers/promises";
 import { type Deferred, deferred } from "../async/index.ts";
+import type { Cluster } from "../cluster/index.ts";
 import { DistmisError, messageOf } from "../errors/index.ts";
 import { type RunEvent, type RunOptions, type RunResults, runExperiment } from "../experiment/index.ts";
 import type { ClusterHolder } from "./cluster-holder.ts";
@@ -31,6 +32,8 @@ export interface WorkOptions {
 /** How often in a row, without a trial's progress in between, the cluster may be lost. */
 const MAX_LOSSES = 5;
 const FIRST_PAUSE_MS = 2_000;
+/** Between two looks for a cluster that can't be reached. */
+const LONGEST_PAUSE_MS = 60_000;
 
 export function beginWork(record: ExperimentRecord, options: WorkOptions): Work {
   const work: Work = {
@@ -63,9 +66,21 @@ async function run(work: Work, record: ExperimentRecord, options: WorkOptions): 
     diskCheck,
     waitForPlace: options.shared,
   };
+  /** Waits for a cluster that is away, without an end: the experiments that wait behind this one would meet it no more than it does. */
+  const connect = async (): Promise<Cluster> => {
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+      try {
+        return await options.cluster.get();
+      } catch (error) {
+        if (!isAway(error) || stop.signal.aborted) throw error;
+        feed.push(remark(`${messageOf(error)}; trying again in ${pause / 1000} s, until the run is cancelled`));
+        await delay(pause, undefined, { signal: stop.signal }).catch(() => {});
+      }
+    }
+  };
   let losses = 0;
   for (let first = true; ; first = false) {
-    const part = runExperiment(options.cluster.get, experiment, {
+    const part = runExperiment(connect, experiment, {
       ...runOptions,
       ...(first ? { extend, retryFailed } : {}),
     });
@@ -77,13 +92,16 @@ async function run(work: Work, record: ExperimentRecord, options: WorkOptions): 
       }
       return await part.results;
     } catch (error) {
-      const lost = error instanceof DistmisError && error.code === "CLUSTER_UNAVAILABLE" && !stop.signal.aborted;
-      if (!lost || ++losses > MAX_LOSSES) throw error;
+      if (!isAway(error) || stop.signal.aborted || ++losses > MAX_LOSSES) throw error;
       const pause = FIRST_PAUSE_MS * 2 ** (losses - 1);
       feed.push(remark(`${error.message}; trying again in ${pause / 1000} s (${losses} of ${MAX_LOSSES})`));
       await delay(pause, undefined, { signal: stop.signal }).catch(() => {});
     }
   }
+}
+
+function isAway(error: unknown): error is DistmisError {
+  return error instanceof DistmisError && error.code === "CLUSTER_UNAVAILABLE";
 }
 
 function remark(text: string): RunEvent {

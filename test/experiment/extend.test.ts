@@ -130,6 +130,24 @@ describe("--extend", () => {
     );
   });
 
+  it("takes ranges in steps on which the values so far lie", async () => {
+    const runDir = newDir();
+    const stepped = (low: number, high: number) =>
+      experimentOf([], {
+        search: {
+          sampler: "random",
+          limits: { trials: 2 },
+          space: { "trainer.parameters.n": { integer: [low, high], step: 4 } },
+        },
+      });
+    await run(runDir, stepped(4, 16));
+    await assert.rejects(
+      run(runDir, stepped(2, 16), { extend: true }),
+      /integer: \[4,16\] before, \[2,16\] now; expected what was there, and more$/,
+    );
+    await run(runDir, stepped(-4, 18), { extend: true });
+  });
+
   it("refuses what would make the trials incomparable, naming every field", async () => {
     const runDir = newDir();
     await run(runDir, experimentOf([1, 2]));

@@ -95,8 +95,16 @@ describe("file lock", () => {
     await assert.rejects(takeLock(file, words, { ...patience, onWait: speaks }), /process 1 on host elsewhere/);
     await rm(file);
     const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
-    await writeFile(file, JSON.stringify({ ...owner, host: hostname(), pid: process.pid, bootId }));
+    const near = { ...owner, host: hostname(), pid: process.pid, bootId };
+    await writeFile(file, JSON.stringify(near));
     await (await takeLock(file, words)).release();
+    // A container may have its host's name, and another machine the same one: their processes can't be looked for here.
+    for (const other of [{ pidNamespace: "pid:[1]" }, { bootId: "b" }]) {
+      await writeFile(file, JSON.stringify({ ...near, ...other }));
+      await assert.rejects(takeLock(file, words), /is worked on by process/);
+      await utimes(file, old, old);
+      await (await takeLock(file, words)).release();
+    }
   });
 
   it("is confirmed after a silence only if nobody has taken it meanwhile", async (t) => {

@@ -15,6 +15,7 @@ import {
   readRun,
   runFiles,
 } from "../../src/run-folder/index.ts";
+import { smallDisk } from "../support/small-disk.ts";
 
 let folder = "";
 let count = 0;
@@ -65,6 +66,28 @@ async function checkpointsOf(dir: string): Promise<Record<string, string[]>> {
 const newDir = () => path.join(folder, `run-${++count}`);
 
 describe("collectRun", () => {
+  it("makes room on a disk that is full to the last byte", async (t) => {
+    const disk = smallDisk(t, newDir(), 1);
+    if (disk === null) return;
+    const dir = path.join(disk, "run");
+    const run = await runIn(dir);
+    await run.close();
+    await writeFile(runFiles.resultsCsv(dir), "trial\n");
+    const ballast = path.join(disk, "ballast");
+    await assert.rejects(writeFile(ballast, Buffer.alloc(2 ** 21)), { code: "ENOSPC" });
+    const rest = path.join(disk, "rest");
+    await writeFile(rest, "");
+    await assert.rejects(
+      (async () => {
+        for (;;) await writeFile(rest, "x".repeat(4096), { flag: "a" });
+      })(),
+      { code: "ENOSPC" },
+    );
+    const { freedBytes } = await collectRun(dir);
+    assert.ok(freedBytes > 0);
+    assert.match(await readFile(runFiles.resultsCsv(dir), "utf8"), /0001/);
+  });
+
   it("keeps what unfinished trials have and completed ones are best in, and says what it has freed", async () => {
     const dir = newDir();
     await (await runIn(dir)).close();

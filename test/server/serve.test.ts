@@ -186,6 +186,16 @@ describe("distmis serve", () => {
     assert.match(status, /│ long +│ running +│.*\n│ later +│ queued /);
     assert.equal((await server.submit(await load("long"))).state, "running");
     await assert.rejects(server.submit(await load("later", ["trainer.parameters.more=1"])), { code: "RUN_REFUSED" });
+    // How it is run may change until it begins.
+    const failures = ["failure.max_failures=7"];
+    await assert.rejects(server.submit(await load("long", failures)), {
+      code: "RUN_REFUSED",
+      message: /run long is at work with other settings: .*max_failures: 3 before, 7 now; cancel it/,
+    });
+    await server.submit(await load("later", failures));
+    const queue = JSON.parse(readFileSync(path.join(folder, "runs/.server/experiments.json"), "utf8"));
+    const later = queue.experiments.find(({ run }: { run: string }) => run === "later");
+    assert.equal(later.experiment.failure.max_failures, 7);
 
     // Ctrl-C leaves the run alone.
     second.child.kill("SIGINT");
