@@ -281,4 +281,32 @@ describe("a cluster that changes", () => {
     );
     assert.equal(cluster.gangs.most, 3);
   });
+
+  it("is looked at again where it did not tell what its new nodes hold", async () => {
+    const stop = new AbortController();
+    const cluster = scriptedCluster({
+      slots: { a: 1 },
+      trial: ({ trialId }) => (trialId === "0001" ? { end: "hang" } : {}),
+    });
+    let joined = false;
+    let failures = 0;
+    const check: ScriptedCluster["check"] = async (request) => {
+      if (joined && failures++ === 0) throw new Error("too busy");
+      return cluster.check(request);
+    };
+    const { states } = await runOn(
+      { ...cluster, check },
+      experimentOf(2),
+      (event) => {
+        if (event.type === "trial_started" && event.trial === "0001") {
+          cluster.resize(1, "b");
+          joined = true;
+        }
+        if (event.type === "trial_ended" && event.trial === "0002") stop.abort();
+      },
+      stop.signal,
+    );
+    assert.deepEqual(states, ["0001 waiting 1", "0002 completed 1"]);
+    assert.ok(failures > 1, "it was asked again");
+  });
 });
