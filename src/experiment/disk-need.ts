@@ -13,6 +13,8 @@ const DECISIVE = /^(model|train\.(optimizer|amsgrad|keep_best)$)/;
 const MOST_SIZES = 500;
 /** Below this share of what is free nobody needs to be told. */
 const WORTH_A_WORD = 0.1;
+/** Of a search with an open number of trials: with room for so many nobody needs to be told. */
+const FIT_WORTH_A_WORD = 1000;
 
 /**
  * What checkpoints of the trials that have not ended will take at most, in words; null if that is not worth a word or can't be
@@ -23,13 +25,19 @@ const WORTH_A_WORD = 0.1;
 export async function checkDiskNeed(folder: RunFolder, experiment: Experiment, check: boolean): Promise<string | null> {
   const bytes = await bytesOfTrial(experiment);
   const planned = plannedTrials(folder.state, experiment);
-  if (bytes === null || planned === null) return null;
-  const trials = planned - [...folder.state.trials.values()].filter(hasEnded).length;
-  const need = bytes * trials;
+  if (bytes === null || (planned === null && folder.state.finished)) return null;
   const { bavail, bsize } = await statfs(folder.dir);
   const free = bavail * bsize;
-  if (need < free * WORTH_A_WORD) return null;
-  const text = `checkpoints of ${trials} ${trials === 1 ? "trial" : "trials"} take up to ${inWords(need)} (${inWords(bytes)} each), ${inWords(free)} are free in ${folder.dir}`;
+  // Where nobody knows how many trials there will be, one must find room.
+  const trials = planned === null ? 1 : planned - [...folder.state.trials.values()].filter(hasEnded).length;
+  const need = bytes * trials;
+  const fit = Math.floor(free / bytes);
+  if (planned === null ? fit >= FIT_WORTH_A_WORD : need < free * WORTH_A_WORD) return null;
+  const there = `${inWords(free)} are free in ${folder.dir}`;
+  const text =
+    planned === null
+      ? `checkpoints of a trial take up to ${inWords(bytes)}, ${there}: room for ${fit} trials, of which nobody knows how many there will be`
+      : `checkpoints of ${trials} ${trials === 1 ? "trial" : "trials"} take up to ${inWords(need)} (${inWords(bytes)} each), ${there}`;
   if (need <= free || !check) return text;
   throw new DistmisError(
     "DISK_FULL",

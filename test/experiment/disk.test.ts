@@ -63,6 +63,29 @@ describe("a disk without room for the checkpoints", () => {
   });
 });
 
+describe("a disk without room for a trial", () => {
+  it("is refused by a search of which nobody knows how many trials it has", async (t) => {
+    const disk = smallDisk(t, path.join(folder, "smaller"), 2);
+    if (disk === null) return;
+    const experiment = defineExperiment({
+      name: "open",
+      data: { dir: records },
+      model: { depth: 2, filters: 64 },
+      search: {
+        sampler: "random",
+        space: { "train.learning_rate": { uniform: [1e-3, 1e-2] } },
+        limits: { wall_hours: 1 },
+      },
+    });
+    const error = await failing(run(experiment, { runDir: path.join(disk, "run") }));
+    assert.equal(error.code, "DISK_FULL");
+    assert.match(
+      error.message,
+      /^checkpoints of a trial take up to \d+\.\d GB, [12]\.\d MB are free in .*\/run: room for 0 trials, of which/,
+    );
+  });
+});
+
 describe("a disk that fills up", () => {
   it("ends the run with the file's name, and the same command goes on once there is room", async (t) => {
     const disk = smallDisk(t, path.join(folder, "full"), 2);
