@@ -190,7 +190,7 @@ describe("distmis serve", () => {
     const failures = ["failure.max_failures=7"];
     await assert.rejects(server.submit(await load("long", failures)), {
       code: "RUN_REFUSED",
-      message: /run long is at work with other settings: .*max_failures: 3 before, 7 now; cancel it/,
+      message: /run long is at work with other settings: .*max_failures: 2 before, 7 now; cancel it/,
     });
     await server.submit(await load("later", failures));
     const queue = JSON.parse(readFileSync(path.join(folder, "runs/.server/experiments.json"), "utf8"));
