@@ -35,7 +35,7 @@ export const dashboardCommand: CommandModule<object, Arguments> = {
         return true;
       })
       .example("$0 dashboard runs/hippocampus", "Prints the address to open")
-      .example("ssh -L 8080:127.0.0.1:8080 cluster distmis dashboard runs/a --port 8080", "From a laptop"),
+      .example("ssh -t -L 8080:127.0.0.1:8080 cluster distmis dashboard runs/a --port 8080", "From a laptop"),
   handler: async ({ run, host, port, "token-file": tokenFile }) => {
     const { serveDashboard } = await import("../index.ts");
     const signals = listenForStop(() => {});

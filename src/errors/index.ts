@@ -76,8 +76,9 @@ export function exitCode(error: unknown): number {
 /** What a write fails with where there is no room: on the disk, in the user's share of it, in a file's legal size. */
 const NO_ROOM = ["ENOSPC", "EDQUOT", "EFBIG"];
 
-/** A failed write to `file` as an error that a person can act on: DISK_FULL or FILE_UNUSABLE. */
+/** A failed write to `file` as an error that a person can act on: DISK_FULL or FILE_UNUSABLE; one that is that already stays. */
 export function unwritable(file: string, error: unknown): DistmisError {
+  if (error instanceof DistmisError) return error;
   const full = NO_ROOM.some((code) => hasErrno(error, code));
   const why = full
     ? "the disk is full, or a limit is reached; make room"

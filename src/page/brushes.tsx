@@ -4,7 +4,7 @@ import { value as formatValue } from "../charts/index.ts";
 /** On one axis, both ends included; of a category by the places of its values. */
 export type Interval = [from: number, to: number];
 
-/** By the id of an axis; those without a brush are left out. */
+/** By the id of an axis; one without a brush has no intervals, or is left out. */
 export type Brushes = Readonly<Record<string, readonly Interval[]>>;
 
 export interface BrushAxis {
@@ -85,7 +85,7 @@ function NumberFields({ axis: { name, extent }, brushed, onBrush }: NumberProper
           type="number"
           step="any"
           aria-label={`${name} ${end === 0 ? "from" : "to"}`}
-          placeholder={String(formatValue(extent[end]))}
+          placeholder={formatValue(extent[end])}
           value={brushed.length === 0 ? "" : Number(whole[end].toPrecision(6))}
           onChange={({ currentTarget }) => {
             const given = currentTarget.value === "" ? extent[end] : currentTarget.valueAsNumber;

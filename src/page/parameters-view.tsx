@@ -38,8 +38,11 @@ export function ParametersView({ data, place: { run } }: ViewProperties) {
       setBrushed(activeTrials(made));
     });
   };
-  const chosen = brushed ?? [];
-  const listed = trials.filter(({ id }) => chosen.includes(id)).slice(0, MOST_LISTED);
+  // The best first, as the curves take the first ones.
+  const chosen = useMemo(() => {
+    const active = new Set(brushed);
+    return trials.filter(({ id }) => active.has(id));
+  }, [trials, brushed]);
   return (
     <>
       <h2>Parallel coordinates</h2>
@@ -72,12 +75,16 @@ export function ParametersView({ data, place: { run } }: ViewProperties) {
             <section aria-live="polite">
               <h3>
                 {count(brushed.length, "trial")} brushed{" "}
-                <button type="button" disabled={brushed.length === 0} onClick={() => selection.replace(brushed)}>
+                <button
+                  type="button"
+                  disabled={brushed.length === 0}
+                  onClick={() => selection.replace(chosen.map(({ id }) => id))}
+                >
                   Choose them for the curves
                 </button>
               </h3>
               <ol class="list">
-                {listed.map((trial) => (
+                {chosen.slice(0, MOST_LISTED).map((trial) => (
                   <li key={trial.id}>
                     <a href={linkTo({ run, view: "trial", trial: trial.id })}>{trial.id}</a>{" "}
                     <b>{formatMetric(trial.best?.value)}</b> <span class="faint">{parameters(trial.parameters)}</span>

@@ -69,10 +69,8 @@ export async function collectRun(dir: string, { keepBest, dryRun = false }: Coll
     const plan = await planOf(runDir, state, experiment, keep);
     const removed = byTrial(plan.remove);
     // What no record names: on a full disk, the room for the record of the others.
-    await removeAll(
-      runDir,
-      plan.remove.filter(({ file }) => isLeftOver(path.basename(file))),
-    );
+    const isUnnamed = ({ file }: Found): boolean => isLeftOver(path.basename(file));
+    await removeAll(runDir, plan.remove.filter(isUnnamed));
     if (removed.length > 0) {
       const journal = await openJournal(runFiles.journal(runDir), contents, lock.confirm);
       try {
@@ -82,7 +80,8 @@ export async function collectRun(dir: string, { keepBest, dryRun = false }: Coll
         await journal.close();
       }
     }
-    await removeAll(runDir, plan.remove);
+    const named = plan.remove.filter((one) => !isUnnamed(one));
+    await removeAll(runDir, named);
     if (removed.length > 0 || madeRoom) await rewriteResults(runDir, state, experiment);
     return described(runDir, false, plan);
   } finally {
@@ -95,7 +94,7 @@ async function lockRun(runDir: string): Promise<{ lock: FileLock; madeRoom: bool
   const file = runFiles.lock(runDir);
   const take = (): Promise<FileLock> =>
     takeLock(file, { what: "this run", instead: "look with --dry-run only" }).catch((error: unknown) => {
-      throw error instanceof DistmisError ? error : unwritable(file, error);
+      throw unwritable(file, error);
     });
   try {
     return { lock: await take(), madeRoom: false };

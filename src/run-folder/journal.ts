@@ -141,7 +141,7 @@ export async function openJournal(
         for (const { resolve } of toTell) resolve();
       } catch (error) {
         // A record may be half written: nothing may follow it.
-        failure ??= error instanceof DistmisError ? error : unwritable(file, error);
+        failure ??= unwritable(file, error);
         for (const { reject } of toTell) reject(failure);
       }
     }

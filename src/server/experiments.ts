@@ -160,8 +160,12 @@ export function createExperiments(options: ExperimentsOptions): Experiments {
         throw new DistmisError("RUN_REFUSED", `run ${run} is ${known.record.state}; wait for its end, or cancel it`);
       checkHandedInAgain(known.record, dir, experiment);
       if (known.record.state === "queued") {
+        const before = { ...known.record };
         Object.assign(known.record, { experiment, diskCheck: !noDiskCheck });
-        await save();
+        await save().catch((error: unknown) => {
+          Object.assign(known.record, { experiment: before.experiment, diskCheck: before.diskCheck });
+          throw error;
+        });
       }
       return view(known);
     }

@@ -78,7 +78,7 @@ export async function serve(options: ServeOptions): Promise<ExperimentServer> {
   try {
     const lockFile = path.join(runsDir, SERVER_FOLDER, "server.lock");
     const lock = await takeLock(lockFile, words).catch((error: unknown) => {
-      throw error instanceof DistmisError ? error : unwritable(lockFile, error);
+      throw unwritable(lockFile, error);
     });
     undo.push(lock.release);
     const { file, experiments: known } = await openQueueFile(runsDir, lock.confirm);
