@@ -13,7 +13,7 @@
  * ```
  */
 export { type Certificate, type CertificateOptions, defaultTokenFile, makeCertificate } from "./access/index.ts";
-export { isPreempted, putBackInQueue, startOnFirstNode } from "./allocation/index.ts";
+export { findAllocation, isPreempted, ownBatchScript, putBackInQueue, startOnFirstNode } from "./allocation/index.ts";
 export {
   analyseRun,
   type Comparison,
@@ -179,3 +179,4 @@ export {
   scriptOf,
   submitJob,
 } from "./slurm/index.ts";
+export { clearCommand } from "./staging/index.ts";

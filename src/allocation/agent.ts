@@ -1,9 +1,11 @@
 /** What runs on each node of an allocation: one node of Ray, kept alive, and its end. */
+import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
 import { messageOf } from "../errors/index.ts";
 import { createPrivateDir } from "../files/index.ts";
 import { endMarked, startRayNode } from "../ray-node/index.ts";
@@ -14,6 +16,9 @@ const MARK_VARIABLE = "DISTMIS_ALLOCATION_NODE";
 
 /** A node whose Ray ends again and again is left alone: the time between starts doubles up to this. */
 const [FIRST_PAUSE_MILLISECONDS, LONGEST_PAUSE_MILLISECONDS] = [1_000, 60_000];
+
+/** Below the time after which `srun` is asked to end the agent itself. */
+const LASTLY_MILLISECONDS = 5_000;
 
 /**
  * By Ray's own settings a dead node shows after 15 s, one that is cut off after 65. With these after 3 and 12: a cluster whose
@@ -81,6 +86,7 @@ export async function runNode(
             RAY_ADDRESS: undefined,
             [MARK_VARIABLE]: mark,
           },
+          startSeconds: start.startSeconds,
           diesWithParent: true,
           signal: end,
         });
@@ -102,5 +108,12 @@ export async function runNode(
   } finally {
     await clean();
     await dir.remove();
+    await runLastly(start.lastly);
   }
+}
+
+/** Whether it succeeds or not, the node is at its end. */
+async function runLastly([program, ...args]: readonly string[]): Promise<void> {
+  if (program === undefined) return;
+  await promisify(execFile)(program, args, { timeout: LASTLY_MILLISECONDS }).catch(() => {});
 }

@@ -1,12 +1,14 @@
 /** The SLURM job in which this process runs, from the environment that SLURM gives it (sbatch(1), "OUTPUT ENVIRONMENT VARIABLES"). */
 import { DistmisError } from "../errors/index.ts";
-import { slurm } from "../slurm/index.ts";
+import { jobGpus, slurm } from "../slurm/index.ts";
 
 export interface Host {
   /** As SLURM calls the node. */
   name: string;
   /** CPUs that the job has there. */
   cpus: number;
+  /** GPUs that it has there; null where that is not known, see {@link withGpus}. */
+  gpus: number | null;
 }
 
 export interface Allocation {
@@ -49,9 +51,15 @@ export async function findAllocation(environment: Environment = process.env): Pr
   }
   return {
     jobId,
-    hosts: names.map((name, index) => ({ name, cpus: cpus[index] ?? 1 })),
+    hosts: names.map((name, index) => ({ name, cpus: cpus[index] ?? 1, gpus: null })),
     restarts: Number(environment.SLURM_RESTART_COUNT ?? 0) + Number(environment.DISTMIS_RESTARTS ?? 0),
   };
+}
+
+/** The same, with the GPUs of each host where SLURM tells of them. */
+export async function withGpus(allocation: Allocation): Promise<Allocation> {
+  const gpus = await jobGpus(allocation.jobId).catch(() => new Map<string, number>());
+  return { ...allocation, hosts: allocation.hosts.map((host) => ({ ...host, gpus: gpus.get(host.name) ?? null })) };
 }
 
 /** SLURM's short form of a list of counts: "8(x3),4" is 8, 8, 8, 4. Empty if it is none. */

@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { deferred } from "../async/index.ts";
 import { DistmisError } from "../errors/index.ts";
 import { createPrivateDir } from "../files/index.ts";
-import { type Allocation, findAllocation } from "./allocation.ts";
+import { type Allocation, findAllocation, withGpus } from "./allocation.ts";
 import { type HostStep, keepHost } from "./host-step.ts";
 
 /** Ray's start takes seconds; Python on a cold shared file system, on many nodes at once, minutes. */
@@ -19,6 +19,8 @@ export interface BringUpOptions {
   deadlineSeconds?: number;
   /** Network interface whose addresses the nodes use, for example "ib0"; default: the one that their names lead to. */
   interface?: string;
+  /** Program and arguments that each node runs when everything else on it has ended. */
+  lastly?: readonly string[];
   signal?: AbortSignal;
   /** What a person may want to know: nodes that do not come, are lost, or come back. */
   notice?: (text: string) => void;
@@ -46,7 +48,7 @@ export interface AllocationRay {
  * @throws DistmisError CLUSTER_UNAVAILABLE, CONFIG_INVALID, INTERRUPTED, SLURM_FAILED; nothing is left then
  */
 export async function bringUp(options: BringUpOptions = {}): Promise<AllocationRay> {
-  const allocation = await findAllocation();
+  const allocation = await withGpus(await findAllocation());
   const { hosts } = allocation;
   const needed = options.minNodes ?? hosts.length;
   if (needed > hosts.length) {
@@ -108,9 +110,14 @@ function startNodes(
     const role = index === 0 ? "head" : "worker";
     return keepHost(
       host,
-      { role, token, cpus: host.cpus, interface: options.interface ?? null },
       {
-        ready(address) {
+        ...{ role, token, cpus: host.cpus, interface: options.interface ?? null },
+        ...{ startSeconds: deadlineSeconds, lastly: [...(options.lastly ?? [])] },
+      },
+      {
+        ready(address, gpus) {
+          if (host.gpus !== null && gpus < host.gpus)
+            notice(`${host.name}: job ${jobId} has ${host.gpus} GPUs there, but its step was given ${gpus}`);
           if (role === "head") {
             head.resolve(address);
             for (const step of steps.slice(1)) step.join(address);
@@ -159,7 +166,7 @@ function startNodes(
       }
       if (first < hosts.length) {
         notice(
-          `the search starts with ${first} of ${hosts.length} nodes; missing after ${deadlineSeconds} s: ${missing()}`,
+          `${first} of ${hosts.length} nodes came within ${deadlineSeconds} s, and are enough; missing: ${missing()}`,
         );
       }
       running = true;

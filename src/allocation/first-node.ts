@@ -4,8 +4,8 @@ import { once } from "node:events";
 import os, { constants } from "node:os";
 import { isatty } from "node:tty";
 import { DistmisError, messageOf } from "../errors/index.ts";
-import { type Allocation, findAllocation } from "./allocation.ts";
-import { stepArguments } from "./host-step.ts";
+import { type Allocation, findAllocation, withGpus } from "./allocation.ts";
+import { stepArguments, stepEnvironment } from "./host-step.ts";
 
 const HANDED_ON = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const;
 
@@ -15,7 +15,7 @@ const HANDED_ON = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const;
  */
 export async function startOnFirstNode(): Promise<number | null> {
   const allocation = await findAllocation();
-  return isFirst(allocation) ? null : runThere(allocation);
+  return isFirst(allocation) ? null : runThere(await withGpus(allocation));
 }
 
 function isFirst({ hosts }: Allocation): boolean {
@@ -29,7 +29,8 @@ async function runThere({ hosts }: Allocation): Promise<number> {
   const terminal = [0, 1, 2].every((stream) => isatty(stream));
   const options = stepArguments(first).filter((option) => option !== "--unbuffered");
   const command = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
-  const child = spawn("srun", [...options, ...(terminal ? ["--pty"] : []), ...command], { stdio: "inherit" });
+  const words = [...options, ...(terminal ? ["--pty"] : []), ...command];
+  const child = spawn("srun", words, { stdio: "inherit", env: stepEnvironment() });
   // `srun` asks for a second Ctrl-C where it has no terminal; SIGTERM reaches the search as such, and the others as they are.
   const handOn = (signal: NodeJS.Signals): boolean => child.kill(signal === "SIGINT" ? "SIGTERM" : signal);
   for (const signal of HANDED_ON) process.on(signal, handOn);

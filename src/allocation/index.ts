@@ -2,4 +2,4 @@
 export { type Allocation, findAllocation, inAllocation } from "./allocation.ts";
 export { type AllocationRay, type BringUpOptions, bringUp } from "./bring-up.ts";
 export { startOnFirstNode } from "./first-node.ts";
-export { isPreempted, putBackInQueue } from "./requeue.ts";
+export { isPreempted, ownBatchScript, putBackInQueue } from "./requeue.ts";

@@ -17,6 +17,10 @@ export const startSchema = z.object({
   cpus: z.int(),
   /** Name of the network interface whose address the node has for the others; null: that of its name. */
   interface: z.string().nullable(),
+  /** Seconds that one start of Ray may take. */
+  startSeconds: z.number(),
+  /** Program and arguments that the node runs when everything else on it has ended; empty: none. */
+  lastly: z.array(z.string()),
 });
 export type StartNode = z.output<typeof startSchema>;
 

@@ -1,60 +1,117 @@
 /** A search that is longer than a job may be: the job goes back into the queue, or is followed by another one. */
+import { setTimeout as delay } from "node:timers/promises";
 import { DistmisError, messageOf } from "../errors/index.ts";
-import { jobState, slurm } from "../slurm/index.ts";
+import { batchScript, jobState, slurm } from "../slurm/index.ts";
 import { findAllocation } from "./allocation.ts";
 
 /** What became of the job. */
 export interface Requeued {
   /** For a person. */
   said: string;
-  /** The job that follows this one; null if it is the same. */
-  successor: string | null;
+  /** The job that follows this one; null if it is the same, or there is none. */
+  successor: { job: string; script: string } | null;
 }
 
+/** A controller that is busy or restarts; the time until the job's own end goes by meanwhile. */
+const ATTEMPTS = 4;
+const PAUSE_MILLISECONDS = 5_000;
+/** What SLURM's programs say of the way to the controller, and of a job between two states: nothing was decided. */
+const TRY_AGAIN = /contact|connect|communication|timed? ?out|try again|transition/i;
+
 /**
- * Puts the job of this process back into the queue; where that is not allowed, submits its script again as a job that begins when
- * this one has ended. SLURM ends this process soon after it is requeued, so all must be on the disk; it starts the job again after
- * two minutes at the earliest, when its credentials have expired. Returns what was done,
- * or null if the job was started `most` times again already.
+ * Puts the job of this process back into the queue, unless it was cancelled; where that is not allowed, submits its script again as
+ * a job that begins when this one has ended. SLURM ends this process soon after it is requeued, so all must be on the disk; it
+ * starts the job again after two minutes at the earliest, when its credentials have expired.
  * @throws DistmisError SLURM_FAILED if neither is possible
  */
-export async function putBackInQueue(most: number): Promise<Requeued | null> {
+export async function putBackInQueue(most: number): Promise<Requeued> {
   const { jobId, restarts } = await findAllocation();
-  if (restarts >= most) return null;
   const count = `restart ${restarts + 1} of at most ${most}`;
-  try {
-    await slurm("scontrol", ["requeue", jobId]);
-  } catch (error) {
-    const successor = await submitSuccessor(jobId, restarts, messageOf(error));
-    return { said: `job ${successor} follows job ${jobId} (${count})`, successor };
+  let failure: unknown = null;
+  for (let attempt = 1; ; attempt++) {
+    const fate = await fateOf(jobId);
+    if (fate === "cancelled")
+      return { said: `job ${jobId} was cancelled: it is not put back into the queue`, successor: null };
+    // Also by what has failed before: SLURM ends the processes of a requeued job, its own program among them.
+    if (fate === "requeued") break;
+    if (restarts >= most) {
+      const said = `the job is not put back into the queue: it was ${most} times (--max-requeues)`;
+      return { said, successor: null };
+    }
+    if (failure !== null) {
+      const why = messageOf(failure);
+      // While it is not known what became of this job there must be no second one.
+      if (fate === "open" && !TRY_AGAIN.test(why)) {
+        const successor = await submitSuccessor(jobId, restarts, why);
+        return { said: `job ${successor.job} follows job ${jobId} (${count})`, successor };
+      }
+      if (attempt > ATTEMPTS)
+        throw new DistmisError(
+          "SLURM_FAILED",
+          `job ${jobId} could not be put back into the queue: ${why}; start the same command again, it goes on`,
+          { cause: failure },
+        );
+      await delay(PAUSE_MILLISECONDS);
+    }
+    try {
+      await slurm("scontrol", ["requeue", jobId]);
+      break;
+    } catch (error) {
+      failure = error;
+    }
   }
   return { said: `job ${jobId} is back in the queue (${count})`, successor: null };
 }
 
-/** The script says where it lies and how many arguments it had: SLURM keeps a copy for as long as the job lives. */
-async function submitSuccessor(jobId: string, restarts: number, why: string): Promise<string> {
-  const { DISTMIS_BATCH_SCRIPT: script, DISTMIS_BATCH_ARGUMENTS: given } = process.env;
-  if (!script) {
+/** What SLURM has decided on this job: nothing yet, or by somebody's word that it runs again, or that it does not; null if it doesn't say. */
+async function fateOf(jobId: string): Promise<"open" | "requeued" | "cancelled" | null> {
+  const known = await ownState(jobId);
+  if (known === null) return null;
+  const { state, reason, restarts, preempted } = known;
+  if (state === "PENDING" || state.startsWith("REQUEUE") || restarts > Number(process.env.SLURM_RESTART_COUNT ?? 0))
+    return "requeued";
+  if (["CANCELLED", "DEADLINE", "REVOKED"].includes(state)) return "cancelled";
+  // Its end has begun. At its time limit, or on a lost node, SLURM says why; a person's word has no reason.
+  return state === "COMPLETING" && reason === null && !preempted ? "cancelled" : "open";
+}
+
+async function ownState(jobId: string) {
+  return jobState({ job: jobId, cluster: null, script: null }).catch(() => null);
+}
+
+/** The script is read where it was submitted: SLURM keeps a copy for as long as the job lives. */
+async function submitSuccessor(jobId: string, restarts: number, why: string): Promise<{ job: string; script: string }> {
+  const batch = await batchScript(jobId, ownArguments());
+  if (batch === null) {
     throw new DistmisError(
       "SLURM_FAILED",
-      `job ${jobId} can't be put back into the queue (${why}), and its script does not set DISTMIS_BATCH_SCRIPT, so no other job can follow it: start the same command again`,
+      `job ${jobId} can't be put back into the queue (${why}), and its batch script is not known (of a script with arguments of its own, \`export DISTMIS_BATCH_ARGUMENTS=$#\` in it tells how many), so no other job can follow it: start the same command again`,
     );
   }
-  const count = Number(given ?? 0);
   const printed = await slurm("sbatch", [
     "--parsable",
     `--dependency=afterany:${jobId}`,
     // The count of this job would be inherited.
     `--export=ALL,DISTMIS_RESTARTS=${restarts + 1},SLURM_RESTART_COUNT=0`,
-    script,
-    ...(count > 0 ? process.argv.slice(3, 3 + count) : []),
+    batch,
+    ...ownArguments(),
   ]);
-  return printed.trim().split(";")[0] ?? "";
+  return { job: printed.trim().split(";")[0] ?? "", script: batch };
+}
+
+/** Those that the batch script got, and handed on to `distmis run`: it says how many. */
+function ownArguments(): string[] {
+  return process.argv.slice(3, 3 + Number(process.env.DISTMIS_BATCH_ARGUMENTS || 0));
+}
+
+/** The batch script in which this process runs, as it was submitted; null if there is none, or SLURM does not say. */
+export async function ownBatchScript(): Promise<string | null> {
+  const { SLURM_JOB_ID: jobId } = process.env;
+  return jobId === undefined ? null : batchScript(jobId, ownArguments()).catch(() => null);
 }
 
 /** Whether SLURM has promised the nodes of this job to another one, and has ended its steps. */
 export async function isPreempted(): Promise<boolean> {
   const { jobId } = await findAllocation();
-  const { preempted } = await jobState({ job: jobId, cluster: null, script: null });
-  return preempted;
+  return (await ownState(jobId))?.preempted ?? false;
 }

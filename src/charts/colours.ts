@@ -12,10 +12,10 @@ export interface Colours {
 }
 
 const STATES: Record<AttemptEnd | TrialStateName, string> = {
-  running: "#1c7ed6",
-  completed: "#2b8a3e",
+  running: "#1864ab",
+  completed: "#237032",
   failed: "#c92a2a",
-  pruned: "#b06500",
+  pruned: "#8f5200",
   waiting: "#868e96",
   lost: "#e8590c",
   stalled: "#e8590c",

@@ -2,9 +2,11 @@
 import path from "node:path";
 import type { CommandModule } from "yargs";
 import { DistmisError } from "../errors/index.ts";
+import { say } from "./say.ts";
 import { listenForStop } from "./signals.ts";
+import { type SlurmArguments, slurmConnection, withNodeOptions } from "./slurm-options.ts";
 
-interface Arguments {
+interface Arguments extends Omit<SlurmArguments, "max-requeues"> {
   json: boolean;
   runs: string;
   cluster: boolean;
@@ -16,7 +18,7 @@ export const doctorCommand: CommandModule<object, Arguments> = {
   command: "doctor",
   describe: "What was found of TensorFlow, Ray, GPUs, SLURM and disks, and what to do about problems",
   builder: (yargs) =>
-    yargs
+    withNodeOptions(yargs)
       .option("json", { type: "boolean", default: false, describe: "Print the findings as JSON" })
       // Not --dir: the package that finds tfjs's binding reads the command line too, and takes that for its --directory.
       .option("runs", { type: "string", default: ".", requiresArg: true, describe: "Folder in which runs are to lie" })
@@ -42,7 +44,8 @@ export const doctorCommand: CommandModule<object, Arguments> = {
       .example("$0 doctor", "Look at this machine; exit code 1 if something needs doing")
       .example("$0 doctor --cluster --ray-address head:6379", "Look at all nodes of the cluster there")
       .example("salloc -N4 $0 doctor --cluster --ray-address slurm", "Look at four nodes of a SLURM cluster"),
-  handler: async ({ json, runs, cluster, "ray-address": rayAddress, deadline }) => {
+  handler: async (args) => {
+    const { json, runs, cluster, "ray-address": rayAddress, deadline } = args;
     const { examine, examineCluster, needsDoing } = await import("../doctor/index.ts");
     const { findingsText, clusterFindingsText } = await import("../report/index.ts");
     if (!cluster) {
@@ -52,19 +55,23 @@ export const doctorCommand: CommandModule<object, Arguments> = {
       return;
     }
     if (!(deadline > 0)) throw new DistmisError("USAGE", `--deadline: expected more than 0 seconds, found ${deadline}`);
-    const { connect, startOnFirstNode } = await import("../index.ts");
+    // Whatever comes is looked at, and what does not is told.
+    const slurm = { minNodes: 1, ...slurmConnection(args) };
+    const { connect, findAllocation, startOnFirstNode } = await import("../index.ts");
+    let hosts: string[] = [];
     if (rayAddress === "slurm") {
       const elsewhere = await startOnFirstNode();
       if (elsewhere !== null) {
         process.exitCode = elsewhere;
         return;
       }
+      hosts = (await findAllocation()).hosts.map(({ name }) => name);
     }
     const signals = listenForStop(() => process.stderr.write("stopping\n"));
-    const joined = await connect({ rayAddress: rayAddress ?? "auto", signal: signals.stop });
+    const joined = await connect({ rayAddress: rayAddress ?? "auto", slurm, notice: say, signal: signals.stop });
     signals.stop.addEventListener("abort", () => void joined.close());
     try {
-      const findings = await examineCluster(joined, path.resolve(runs), deadline);
+      const findings = await examineCluster(joined, path.resolve(runs), deadline, hosts);
       process.stdout.write(json ? `${JSON.stringify(findings, null, 2)}\n` : clusterFindingsText(findings));
       if (needsDoing(findings)) process.exitCode = 1;
     } catch (error) {

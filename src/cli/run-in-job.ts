@@ -1,7 +1,7 @@
 /** A search in a SLURM job: it outlives the Ray of the job, and the job's time limit. */
 import { readlink } from "node:fs/promises";
 import path from "node:path";
-import { DistmisError, isPreempted, putBackInQueue, recordJob } from "../index.ts";
+import { DistmisError, isPreempted, ownBatchScript, putBackInQueue, recordJob } from "../index.ts";
 import { say } from "./say.ts";
 import type { StopSignals } from "./signals.ts";
 
@@ -30,7 +30,6 @@ export interface JobSearch {
  */
 export async function runInJob({ run, signals, runDir, maxRequeues }: JobSearch): Promise<void> {
   let ended = false;
-  let preempted = false;
   try {
     for (let restarts = 0; ; restarts++) {
       let connected = false;
@@ -38,35 +37,35 @@ export async function runInJob({ run, signals, runDir, maxRequeues }: JobSearch)
         ended = await run({ again: restarts > 0, connected: () => (connected = true) });
         break;
       } catch (error) {
-        const lost = error instanceof DistmisError && error.code === "CLUSTER_UNAVAILABLE" && connected;
-        if (!lost || signals.stop.aborted) throw error;
-        preempted = await isPreempted().catch(() => false);
-        if (preempted || restarts === RAY_RESTARTS) throw error;
+        const isLost = error instanceof DistmisError && error.code === "CLUSTER_UNAVAILABLE" && connected;
+        if (!isLost || signals.stop.aborted || restarts === RAY_RESTARTS || (await isPreempted())) throw error;
         say(`${error.message}; Ray is started again on the nodes of the job`);
       }
     }
   } finally {
-    if (!ended && (preempted || signals.timeIsUp()) && maxRequeues > 0) {
-      const done = await putBackInQueue(maxRequeues);
-      if (done !== null && done.successor !== null) await recordSuccessor(runDir, done.successor);
-      say(done?.said ?? `the job is not put back into the queue: it was ${maxRequeues} times (--max-requeues)`);
+    // SLURM ends the steps of a job that is preempted, and may end what has not begun yet.
+    if (!ended && maxRequeues > 0 && (signals.timeIsUp() || (await isPreempted()))) {
+      const { said, successor } = await putBackInQueue(maxRequeues);
+      if (successor !== null) await recordSuccessor(runDir, successor);
+      say(said);
     }
   }
 }
 
 /** `distmis submit` has written down its job; those of scripts and shells of the user's own are written down here. */
 export async function recordThisJob(runDir: string): Promise<void> {
-  const { SLURM_JOB_ID: job, DISTMIS_BATCH_SCRIPT: script } = process.env;
-  if (job !== undefined) await recordJob(runDir, { job, by: "hand", script: script || null, log: await ownLog() });
+  const { SLURM_JOB_ID: job } = process.env;
+  if (job === undefined) return;
+  await recordJob(runDir, { job, by: "hand", script: await ownBatchScript(), log: await ownLog() });
 }
 
 /** It is known from now on, so that it can be told of, and cancelled, while it waits. */
-async function recordSuccessor(runDir: string, job: string): Promise<void> {
-  const { SLURM_JOB_ID: own = "", DISTMIS_BATCH_SCRIPT: script } = process.env;
+async function recordSuccessor(runDir: string, { job, script }: { job: string; script: string }): Promise<void> {
+  const { SLURM_JOB_ID: own = "" } = process.env;
   const log = await ownLog();
   // Its pattern is this job's.
   const its = log === null ? null : path.join(path.dirname(log), path.basename(log).replace(own, job));
-  await recordJob(runDir, { job, by: "successor", script: script || null, log: its });
+  await recordJob(runDir, { job, by: "successor", script, log: its });
 }
 
 async function ownLog(): Promise<string | null> {

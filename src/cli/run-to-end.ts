@@ -1,6 +1,7 @@
 /** What `run`, `exp-parallel` and `data-parallel` do. */
 import {
   type Cluster,
+  clearCommand,
   connect,
   defaultRunDir,
   type LoadOptions,
@@ -41,7 +42,12 @@ export async function runToEnd(file: string, args: RunArguments, flatMode?: Load
   const runDir = args["run-dir"] ?? defaultRunDir(experiment.name, args.fresh === true);
   if (args["dry-run"] === true) return printDryRun(experiment, runDir, args);
   const inJob = args["ray-address"] === "slurm";
-  const slurm = slurmConnection(args);
+  const { stage } = experiment.data ?? {};
+  const slurm = {
+    ...slurmConnection(args),
+    // The end of a job may leave no time for more than the end of its nodes.
+    ...(stage === undefined ? {} : { lastly: clearCommand(stage.dir) }),
+  };
   if (inJob) {
     const elsewhere = await startOnFirstNode();
     if (elsewhere !== null) {

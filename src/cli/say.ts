@@ -4,7 +4,9 @@ import type { Reporter } from "../index.ts";
 let reporter: Reporter | null = null;
 
 export function say(text: string): void {
-  if (reporter === null) process.stderr.write(`${text}\n`);
+  // Of a log one wants to know when; a person sees it.
+  const when = process.stderr.isTTY ? "" : `${new Date().toISOString()} `;
+  if (reporter === null) process.stderr.write(`${when}${text}\n`);
   else reporter.say(text);
 }
 

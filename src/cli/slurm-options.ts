@@ -9,7 +9,8 @@ export interface SlurmArguments {
   "max-requeues": number | undefined;
 }
 
-export function withSlurmOptions<T>(yargs: Argv<T>): Argv<T & SlurmArguments> {
+/** How the nodes of a job come together. */
+export function withNodeOptions<T>(yargs: Argv<T>): Argv<T & Omit<SlurmArguments, "max-requeues">> {
   return yargs
     .option("min-nodes", {
       type: "number",
@@ -25,20 +26,22 @@ export function withSlurmOptions<T>(yargs: Argv<T>): Argv<T & SlurmArguments> {
       type: "string",
       requiresArg: true,
       describe: "In a SLURM job: network interface for the nodes' addresses, such as ib0. Default: that of their names",
-    })
-    .option("max-requeues", {
-      type: "number",
-      requiresArg: true,
-      describe:
-        "In a SLURM job: how often it goes back into the queue when its time limit is near (SIGUSR1). Default: 0",
     });
+}
+
+export function withSlurmOptions<T>(yargs: Argv<T>): Argv<T & SlurmArguments> {
+  return withNodeOptions(yargs).option("max-requeues", {
+    type: "number",
+    requiresArg: true,
+    describe: "In a SLURM job: how often it goes back into the queue when its time limit is near (SIGUSR1). Default: 0",
+  });
 }
 
 /**
  * What `connect` takes of them.
  * @throws DistmisError USAGE
  */
-export function slurmConnection(args: SlurmArguments) {
+export function slurmConnection(args: Partial<SlurmArguments>) {
   for (const name of ["min-nodes", "node-deadline", "max-requeues"] as const) checkCount(name, args[name]);
   return {
     ...(args["min-nodes"] === undefined ? {} : { minNodes: args["min-nodes"] }),

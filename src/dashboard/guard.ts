@@ -1,5 +1,5 @@
 /** Who may see the page: whoever has opened its address with the token, and from then on the cookie. And what the page may do. */
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import cookie from "@fastify/cookie";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { tokenCheck } from "../access/index.ts";
@@ -37,11 +37,11 @@ const STRANGER =
 /** Turns everybody away who has neither the cookie nor the token; the token becomes the cookie and leaves the address. */
 export async function guard(server: FastifyInstance, token: string): Promise<void> {
   const isToken = tokenCheck(token);
+  // A cookie is of a host, whatever the port: two dashboards must not take each other's, also where both come through ssh.
+  const name = `distmis_${createHash("sha256").update(token).digest("hex").slice(0, 16)}`;
   await server.register(cookie);
   server.addHook("onRequest", async (request, reply) => {
     reply.headers(HEADERS);
-    // A cookie is of a host, whatever the port: two dashboards on one must not take each other's.
-    const name = `distmis_${request.socket.localPort}`;
     const given = tokenOf(request);
     if (given !== null && isToken(given)) return welcome(reply, name, token);
     if (isToken(request.cookies[name] ?? "")) return;

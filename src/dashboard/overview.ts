@@ -66,6 +66,7 @@ export function runView(follower: RunFollower, experiment: Experiment, beside: B
     wallSeconds: state.wallSeconds,
     gpuSeconds: [...state.trials.values()].reduce((sum, trial) => sum + trial.gpuSeconds, 0),
     counts,
+    parts: beside.pace.parts,
     expected,
     secondsLeft: state.finished ? 0 : owner === null ? null : beside.pace.secondsLeft(state, expected, Date.now()),
     room: beside.pace.room,

@@ -7,6 +7,7 @@ export interface Pace {
   add(record: JournalRecord): void;
   readonly room: RunView["room"];
   readonly changes: RunView["changes"];
+  readonly parts: number;
   /** Of a run that somebody works on. @param expected trials; null if that is open @param now milliseconds since 1970 */
   secondsLeft(state: RunState, expected: number | null, now: number): number | null;
 }
@@ -19,6 +20,7 @@ export function createPace(): Pace {
   const starts = new Map<string, number>();
   const epochSeconds = new Map<string, number>();
   let room: RunView["room"] = null;
+  let parts = 0;
   let atOnce: number | null = null;
   let changes: RunView["changes"] = [];
 
@@ -36,6 +38,9 @@ export function createPace(): Pace {
     },
     get changes() {
       return changes;
+    },
+    get parts() {
+      return parts;
     },
     add(record) {
       switch (record.type) {
@@ -57,8 +62,12 @@ export function createPace(): Pace {
           starts.delete(record.trial);
           epochSeconds.delete(record.trial);
           break;
+        case "run_started":
+          parts++;
+          break;
         case "run_continued":
         case "run_extended":
+          parts++;
           starts.clear();
           epochSeconds.clear();
           break;

@@ -41,23 +41,28 @@ export async function writePageReport(dir: string, file: string): Promise<PageRe
   const { run } = board.changes(-1);
   if (run.trouble !== null) throw new DistmisError("RUN_REFUSED", run.trouble);
   const remarks: string[] = [];
-  const data: ReportData = {
+  const whole: Omit<ReportData, keyof Bounded> = {
     run,
-    ...bounded(board, remarks),
     importance: await importanceOfBoard(board),
     experiment: await readFile(runFiles.experiment(board.dir), "utf8").catch(() => ""),
     previews: await oneCase(board, run.best?.trial ?? null, remarks),
     madeAt: Date.now(),
     version: packageVersion(),
   };
-  const html = pageOf(data, assets);
-  if (Buffer.byteLength(html) > MOST_BYTES)
-    throw new DistmisError(
-      "FILE_UNUSABLE",
-      `${file}: the report would have ${Buffer.byteLength(html)} bytes, at most ${MOST_BYTES} are wanted`,
-    );
-  await replaceFile(file, html);
-  return { file, bytes: Buffer.byteLength(html), remarks };
+  // Trials differ in what there is to tell of them.
+  for (let most = MOST_TRIALS; ; most = Math.floor(most / 2)) {
+    const { remarks: more, ...some } = bounded(board, most);
+    const html = pageOf({ ...whole, ...some }, assets);
+    const bytes = Buffer.byteLength(html);
+    if (bytes > MOST_BYTES && most > 1) continue;
+    if (bytes > MOST_BYTES)
+      throw new DistmisError(
+        "FILE_UNUSABLE",
+        `${file}: the report would have ${bytes} bytes, at most ${MOST_BYTES} are wanted`,
+      );
+    await replaceFile(file, html);
+    return { file, bytes, remarks: [...more, ...remarks] };
+  }
 }
 
 type Bounded = Pick<ReportData, "trials" | "attempts" | "curves">;
@@ -65,17 +70,22 @@ type Bounded = Pick<ReportData, "trials" | "attempts" | "curves">;
 /** Trials beyond these are left out, the worst first. */
 const MOST_TRIALS = 8_000;
 
-function bounded(board: RunBoard, remarks: string[]): Bounded {
+function bounded(board: RunBoard, most: number): Bounded & { remarks: string[] } {
   const all = board.trials();
   const sign = board.experiment?.search.mode === "min" ? 1 : -1;
   const order = all.toSorted(
     (a, b) => Number(a.best === null) - Number(b.best === null) || sign * ((a.best?.value ?? 0) - (b.best?.value ?? 0)),
   );
-  const trials = order.slice(0, MOST_TRIALS);
+  const trials = order.slice(0, most);
+  const remarks: string[] = [];
   if (trials.length < all.length) remarks.push(`of ${all.length} trials the best ${trials.length} are in it`);
   const ids = new Set(trials.map(({ id }) => id));
   const attempts = board.attempts().filter(({ trial }) => ids.has(trial));
-  return { trials, attempts, curves: curvesOf(board, trials) };
+  const curves = curvesOf(board, trials);
+  const drawable = trials.filter(({ id }) => board.curve(id) !== null).length;
+  if (curves.length < drawable)
+    remarks.push(`of ${drawable} learning curves those of the best ${curves.length} are in it`);
+  return { trials, attempts, curves, remarks };
 }
 
 function curvesOf(board: RunBoard, trials: readonly TrialView[]): CurveView[] {

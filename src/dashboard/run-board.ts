@@ -139,6 +139,7 @@ function emptyView(id: string, dir: string, trouble: string | null): RunView {
     wallSeconds: 0,
     gpuSeconds: 0,
     counts: { completed: 0, running: 0, waiting: 0, pruned: 0, failed: 0 },
+    parts: 0,
     expected: null,
     secondsLeft: null,
     room: null,

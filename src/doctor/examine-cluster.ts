@@ -12,12 +12,14 @@ const CLOCK_SECONDS = 2;
 /**
  * Starts a doctor on each node, with the program and at the path of this one.
  * @param runs where runs are to lie, absolute
+ * @param hosts names of those that are to be nodes; one that is not is told as a silent node
  * @throws DistmisError CLUSTER_UNAVAILABLE
  */
 export async function examineCluster(
   cluster: Cluster,
   runs: string,
   deadlineSeconds: number,
+  hosts: readonly string[] = [],
 ): Promise<ClusterFindings> {
   const command = [...entryCommand(moduleUrl("cli/main")), "doctor", "--json", "--runs", runs];
   const results = await cluster.runOnNodes({ command, environment: {}, workingDirectory: "" }, deadlineSeconds);
@@ -28,7 +30,16 @@ export async function examineCluster(
     if (typeof said === "string") silent.push({ node, problem: said });
     else answers.push({ node, findings: [...said, ...clock(result)] });
   }
-  return compareNodes(answers, silent);
+  const absent = absentHosts(hosts, results).map((node) => ({ node, problem: "it has not joined the cluster" }));
+  return compareNodes(answers, [...silent, ...absent]);
+}
+
+/** A host may call itself by its whole name, and its manager by a short one. */
+function absentHosts(hosts: readonly string[], nodes: readonly RunOnNodesResponse[]): string[] {
+  const short = (name: string): string => name.split(".")[0] ?? name;
+  const there = new Set(nodes.map(({ name }) => short(name)));
+  // Names that have nothing in common tell nothing.
+  return nodes.length >= hosts.length ? [] : hosts.filter((host) => !there.has(short(host)));
 }
 
 /** With names that tell the nodes apart, sorted by them as a person would. */

@@ -30,7 +30,7 @@ export async function announce(
     name: experiment.name,
     runDir: folder.dir,
     trials: plannedTrials(folder.state, experiment),
-    endedBefore: [...folder.state.trials.values()].filter(hasEnded).length,
+    ...endedBefore(folder.state),
     continued: folder.continued,
     metric,
     mode,
@@ -41,4 +41,11 @@ export async function announce(
     await emit(remark(text));
   }
   for (const text of await extensionInWords(folder, experiment)) await emit(remark(text));
+}
+
+/** What a run's start tells of its trials that have ended. */
+export function endedBefore({ trials }: RunState): Pick<RunStarted, "endedBefore" | "failedBefore" | "prunedBefore"> {
+  const ended = [...trials.values()].filter(hasEnded);
+  const count = (state: "failed" | "pruned"): number => ended.filter((trial) => trial.state === state).length;
+  return { endedBefore: ended.length, failedBefore: count("failed"), prunedBefore: count("pruned") };
 }

@@ -16,6 +16,9 @@ export interface RunStarted extends Timed {
   trials: number | null;
   /** How many of them had ended before, in an earlier part of this run. */
   endedBefore: number;
+  /** Those of them that failed or were pruned. */
+  failedBefore: number;
+  prunedBefore: number;
   continued: boolean;
   metric: string;
   mode: "max" | "min";

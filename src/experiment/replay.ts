@@ -3,13 +3,12 @@ import {
   bestEpoch,
   createReducer,
   emptyState,
-  hasEnded,
   type JournalRecord,
   type RunResults,
   type RunState,
   rankedResults,
 } from "../run-folder/index.ts";
-import { bestBefore } from "./announce.ts";
+import { bestBefore, endedBefore } from "./announce.ts";
 import { type RunEvent, trialFacts } from "./events.ts";
 import { retryDelay } from "./judge.ts";
 import { plannedTrials } from "./planned.ts";
@@ -47,7 +46,7 @@ export function createReplay(runDir: string): Replay {
       name: experiment.name,
       runDir,
       trials: plannedTrials(state, experiment),
-      endedBefore: [...state.trials.values()].filter(hasEnded).length,
+      ...endedBefore(state),
       continued: type !== "run_started",
       metric: experiment.search.metric,
       mode: experiment.search.mode,

@@ -27,6 +27,8 @@ export interface RunView {
   wallSeconds: number;
   gpuSeconds: number;
   counts: Record<TrialStateName, number>;
+  /** How often it was begun, continued or extended: its experiment may be another one then. */
+  parts: number;
   /** How many trials there will be; null if that is open. */
   expected: number | null;
   /** When this was told, as the terminal reckons it; null if nothing is known, 0 at the end. */

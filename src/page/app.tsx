@@ -1,6 +1,6 @@
 /** The frame: which run, which view, and what is wrong. */
 import type { ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { moment } from "../charts/index.ts";
 import type { RunView } from "../page-data/index.ts";
 import { CurvesView } from "./curves-view.tsx";
@@ -73,6 +73,14 @@ export function App() {
   useEffect(() => {
     document.title = title;
   }, [title]);
+  // Of what had the focus nothing may be left: the keyboard goes on where the new view begins.
+  const shownBefore = useRef("");
+  const shownNow = `${place.view}/${place.trial}`;
+  useEffect(() => {
+    const isLost = document.activeElement === null || document.activeElement === document.body;
+    if (shownBefore.current !== "" && isLost) document.getElementById("view")?.focus({ preventScroll: true });
+    shownBefore.current = shownNow;
+  }, [shownNow]);
   const isDown = connection === "lost" || connection === "refused";
   return (
     <>

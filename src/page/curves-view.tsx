@@ -111,7 +111,9 @@ export function CurvesView({ data, place: { run } }: ViewProperties) {
           <p class="faint">
             {selection.trials.length === 0
               ? `The best ${SHOWN_UNASKED} and those that run`
-              : `${selection.trials.length} chosen`}
+              : selection.trials.length > MOST_SHOWN
+                ? `The first ${MOST_SHOWN} of ${selection.trials.length} chosen`
+                : `${selection.trials.length} chosen`}
             ; <a href={linkTo({ run, view: "trials" })}>choose others</a>
           </p>
           <div>

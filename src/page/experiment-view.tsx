@@ -2,9 +2,9 @@
 import type { ViewProperties } from "./app.tsx";
 import { useAnswer, useSource } from "./hooks.ts";
 
-export function ExperimentView({ place: { run } }: ViewProperties) {
+export function ExperimentView({ data, place: { run } }: ViewProperties) {
   const source = useSource();
-  const { value, error } = useAnswer(() => source.experiment(run), [source, run]);
+  const { value, error } = useAnswer(() => source.experiment(run), [source, run, data.view.parts]);
   return (
     <>
       <h2>experiment.yaml</h2>

@@ -83,8 +83,9 @@ function readColours(): Colours {
 
 export type Answer<T> = { value: T | null; error: string | null };
 
-/** Asks again whenever one of `when` changes; meanwhile the answer of before stays. */
+/** Asks again whenever one of `when` changes, or the server was away; meanwhile the answer of before stays. */
 export function useAnswer<T>(ask: () => Promise<T>, when: readonly unknown[]): Answer<T> {
+  const { generation } = usePageState();
   const [answer, setAnswer] = useState<Answer<T>>({ value: null, error: null });
   useEffect(() => {
     let current = true;
@@ -96,6 +97,6 @@ export function useAnswer<T>(ask: () => Promise<T>, when: readonly unknown[]): A
     return () => {
       current = false;
     };
-  }, when);
+  }, [...when, generation]);
   return answer;
 }

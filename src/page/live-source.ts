@@ -3,23 +3,33 @@ import type { ChangeMessage, CurveView, ImportanceView, LogView, PreviewsView } 
 import { applyChange, type Connection, type Source, type Volume } from "./source.ts";
 
 const RETRY_MILLISECONDS = 1_000;
+/** A browser has few connections to a host, and a stream takes one: pages that nobody sees let go of theirs. */
+const HIDDEN_MILLISECONDS = 10_000;
 
 export function liveSource(): Source {
   const listeners = new Set<() => void>();
-  const state: Source["state"] = { version: 0, connection: "opening", runs: new Map() };
+  const state: Source["state"] = { version: 0, generation: 0, connection: "opening", runs: new Map() };
   const tell = (connection: Connection): void => {
     state.connection = connection;
     state.version++;
     for (const listener of listeners) listener();
   };
 
+  /** Null while the page is hidden, or the server is away and asked again. */
+  let stream: EventSource | null = null;
+  let isAway = false;
   const connect = (): void => {
+    if (document.hidden || stream !== null) return;
     const events = new EventSource("/api/events");
+    stream = events;
     let first = true;
     events.onmessage = ({ data }: MessageEvent<string>) => {
       const message: ChangeMessage = JSON.parse(data);
       // A stream begins with everything: what another server told is not true any more.
-      if (first) state.runs.clear();
+      if (first) {
+        state.runs.clear();
+        state.generation++;
+      }
       first = false;
       for (const change of message.runs) applyChange(state.runs, change);
       tell("connected");
@@ -27,15 +37,29 @@ export function liveSource(): Source {
     events.onerror = () => {
       // Not the browser's own reconnection, which gives up for good after an answer that is an error.
       events.close();
+      stream = null;
+      isAway = true;
+      tell("lost");
       void retry();
     };
   };
   const retry = async (): Promise<void> => {
-    tell("lost");
     const answer = await fetch("/", { method: "HEAD" }).catch(() => null);
-    if (answer?.status === 401) tell("refused");
-    setTimeout(answer?.ok ? connect : retry, RETRY_MILLISECONDS);
+    isAway = answer?.ok !== true;
+    const found = answer?.status === 401 ? "refused" : "lost";
+    // What is told again is read out again.
+    if (isAway && state.connection !== found) tell(found);
+    setTimeout(isAway ? retry : connect, RETRY_MILLISECONDS);
   };
+  const hide = (): void => {
+    if (!document.hidden) return;
+    stream?.close();
+    stream = null;
+  };
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) setTimeout(hide, HIDDEN_MILLISECONDS);
+    else if (stream === null && !isAway) connect();
+  });
   connect();
 
   const trialUrl = (run: string, trial: string): string => `/api/runs/${run}/trials/${encodeURIComponent(trial)}`;

@@ -34,8 +34,11 @@ export interface Layers {
 }
 
 export interface Viewer {
-  /** Replaces what is shown; the place of the crosshair stays. */
-  show(layers: Layers): Promise<void>;
+  /**
+   * Replaces what is shown, all at once; the place of the crosshair stays. Resolves with whether it is shown: not if another call
+   * came meanwhile.
+   */
+  show(layers: Layers): Promise<boolean>;
   opacity(layer: "truth" | "prediction", opacity: number): void;
   showAs(how: ShowAs): void;
   /** Moves the crosshair by voxels to the right, forwards and upwards, or turns what is rendered. */
@@ -61,25 +64,40 @@ export async function openViewer(canvas: HTMLCanvasElement): Promise<Viewer> {
   const opacities = { truth: 0.6, prediction: 0.6 };
   const places: { truth: number | null; prediction: number | null } = { truth: null, prediction: null };
 
-  const add = async (volume: Volume, colours: readonly Colour[] | null, opacity: number): Promise<number> => {
-    const image = await NVImage.loadFromUrl({ url: volume.name, name: volume.name, buffer: volume.bytes, opacity });
+  /** Counts the calls of `show`; what was read for an earlier one is not drawn. */
+  let latest = 0;
+  const read = async (volume: Volume, colours: readonly Colour[] | null): Promise<NVImage> => {
+    const image = await NVImage.loadFromUrl({ url: volume.name, name: volume.name, buffer: volume.bytes });
     if (colours !== null) {
       // Else NiiVue draws it by its greys.
       if (image.hdr !== null) image.hdr.intent_code = INTENT_LABEL;
       image.setColormapLabel(tableOf(colours));
     }
+    return image;
+  };
+  const add = (image: NVImage | null, opacity: number): number | null => {
+    if (image === null) return null;
+    image.opacity = opacity;
     niivue.addVolume(image);
     return niivue.volumes.length - 1;
   };
   return {
-    async show({ image, truth, prediction }) {
+    async show(layers) {
+      const call = ++latest;
+      const [image, truth, prediction] = await Promise.all([
+        layers.image && read(layers.image, null),
+        layers.truth && read(layers.truth, TRUTH_COLOURS),
+        layers.prediction && read(layers.prediction, PREDICTION_COLOURS),
+      ]);
+      if (call !== latest) return false;
       const crosshair = niivue.volumes.length > 0 ? niivue.scene.crosshairPos : null;
       while (niivue.volumes[0] !== undefined) niivue.removeVolume(niivue.volumes[0]);
-      if (image !== null) await add(image, null, 1);
-      places.truth = truth && (await add(truth, TRUTH_COLOURS, opacities.truth));
-      places.prediction = prediction && (await add(prediction, PREDICTION_COLOURS, opacities.prediction));
+      add(image, 1);
+      places.truth = add(truth, opacities.truth);
+      places.prediction = add(prediction, opacities.prediction);
       if (crosshair !== null) niivue.scene.crosshairPos = crosshair;
       niivue.updateGLVolume();
+      return true;
     },
     opacity(layer, opacity) {
       opacities[layer] = opacity;
@@ -92,7 +110,10 @@ export async function openViewer(canvas: HTMLCanvasElement): Promise<Viewer> {
       const { renderAzimuth, renderElevation } = niivue.scene;
       niivue.setRenderAzimuthElevation(renderAzimuth + TURN_DEGREES * x, renderElevation + TURN_DEGREES * y);
     },
-    close: () => niivue.cleanup(),
+    close() {
+      latest++;
+      niivue.cleanup();
+    },
   };
 }
 

@@ -14,7 +14,7 @@ export function reportSource(data: ReportData): Source {
     return { name: `${name}.nii.gz`, bytes: Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer };
   };
   return {
-    state: { version: 1, connection: "report", runs: new Map([[run.id, only]]) },
+    state: { version: 1, generation: 1, connection: "report", runs: new Map([[run.id, only]]) },
     onlyPreviewed: previews?.trial ?? null,
     made: { at: data.madeAt, version: data.version },
     subscribe: () => () => {},

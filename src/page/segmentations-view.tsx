@@ -66,7 +66,8 @@ function Cases({ run, trial, view }: { run: string; trial: string; view: Preview
   const epoch = epochs[Math.min(at ?? epochs.length - 1, epochs.length - 1)];
   const grounded = view.missing === null;
   // What of this case has been fetched: the slider goes back and forth.
-  const fetched = useMemo(() => new Map<string, Promise<Volume>>(), [run, trial, index]);
+  const { generation } = source.state;
+  const fetched = useMemo(() => new Map<string, Promise<Volume>>(), [run, trial, index, generation]);
   const once = (key: string, get: () => Promise<Volume>): Promise<Volume> => {
     const known = fetched.get(key) ?? get();
     fetched.set(key, known);
@@ -86,6 +87,8 @@ function Cases({ run, trial, view }: { run: string; trial: string; view: Preview
   const canvas = useRef<HTMLCanvasElement>(null);
   const [viewer, setViewer] = useState<Viewer | null>(null);
   const [failure, setFailure] = useState<string | null>(null);
+  /** Of what was to be drawn last. */
+  const [undrawn, setUndrawn] = useState<string | null>(null);
   const [drawn, setDrawn] = useState("");
   useEffect(() => {
     let closed = false;
@@ -107,8 +110,12 @@ function Cases({ run, trial, view }: { run: string; trial: string; view: Preview
   useEffect(() => {
     if (viewer === null || layers === null) return;
     viewer.show(layers).then(
-      () => setDrawn(`case ${layers.index} epoch ${layers.epoch}`),
-      (problem: unknown) => setFailure(String(problem)),
+      (isShown) => {
+        if (!isShown) return;
+        setDrawn(`case ${layers.index} epoch ${layers.epoch}`);
+        setUndrawn(null);
+      },
+      (problem: unknown) => setUndrawn(`case ${layers.index} epoch ${layers.epoch} can't be drawn: ${problem}`),
     );
   }, [viewer, layers]);
   useEffect(() => viewer?.showAs(how), [viewer, how]);
@@ -182,7 +189,7 @@ function Cases({ run, trial, view }: { run: string; trial: string; view: Preview
           </select>
         </label>
       </div>
-      {(error ?? failure) !== null && <p class="trouble">{error ?? failure}</p>}
+      {(error ?? failure ?? undrawn) !== null && <p class="trouble">{error ?? failure ?? undrawn}</p>}
       <div class="with-legend">
         <div class="viewer">
           <canvas

@@ -22,6 +22,8 @@ export type Connection = "opening" | "connected" | "lost" | "refused" | "report"
 export interface PageState {
   /** Grows with each change. */
   version: number;
+  /** Another one when the server was lost and is there again: answers of before may not be true any more. */
+  generation: number;
   connection: Connection;
   runs: Map<string, RunData>;
 }

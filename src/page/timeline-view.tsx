@@ -1,7 +1,8 @@
 /** Which trial was on which GPU of which node, and what the nodes do now. */
 import type { ECharts } from "echarts/core";
-import { useMemo } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import {
+  barsOf,
   count,
   duration,
   type Lane,
@@ -24,20 +25,13 @@ export function TimelineView({ data, place: { run } }: ViewProperties) {
   const end = view.state === "running" ? Math.max(view.lastAt, Date.now()) : view.lastAt;
   const lanes = useMemo(() => lanesOf(attempts, view.startedAt, end), [view]);
   const option = useMemo(() => timelineOption(lanes, view.startedAt, end, colours), [lanes, colours]);
+  // The chart is made once, and clicked later.
+  const drawn = useRef(lanes);
+  drawn.current = lanes;
   const onReady = (chart: ECharts): void => {
-    chart.on("click", (event) => {
-      const place = (event as { dataIndex?: number }).dataIndex;
-      const series = chart.getOption().series as { data?: { value: number[] }[] }[];
-      const clicked = series[0]?.data?.[place ?? -1]?.value;
-      const attempt = attempts.find(
-        ({ start, places }) =>
-          start === clicked?.[1] &&
-          places.some(
-            ({ node, gpu }) =>
-              laneName({ node, gpu }) === laneName(lanes[clicked?.[0] ?? -1] ?? { node: "", gpu: null }),
-          ),
-      );
-      if (attempt !== undefined) location.hash = linkTo({ run, view: "trial", trial: attempt.trial });
+    chart.on("click", ({ dataIndex }) => {
+      const trial = barsOf(drawn.current)[dataIndex]?.attempt.trial;
+      if (trial !== undefined) location.hash = linkTo({ run, view: "trial", trial });
     });
   };
   const shown = [...new Set(attempts.map(({ outcome }) => outcome))];
@@ -80,17 +74,23 @@ export function TimelineView({ data, place: { run } }: ViewProperties) {
 function Cluster({ lanes, view, run, end }: { lanes: readonly Lane[]; view: RunView; run: string; end: number }) {
   const nodes = [...new Set(lanes.map(({ node }) => node))];
   const busy = lanes.filter(({ running }) => running.length > 0).length;
-  // The room may be more than what trials have used so far. Without GPUs, a lane is a node.
-  const gpus = Math.max(lanes.length, Math.floor((view.room?.replicas ?? 0) * (view.room?.gpus ?? 0)));
+  // The room may be more than what trials have used so far, or less, as nodes leave. Without GPUs, a lane is a node.
+  const room = view.room === null ? lanes.length : Math.floor(view.room.replicas * view.room.gpus);
   const withGpus = lanes.some(({ gpu }) => gpu !== null);
   return (
     <>
       <h3>
         Cluster:{" "}
         {withGpus
-          ? `${count(nodes.length, "node")}, ${busy} of ${count(gpus, "GPU")} busy`
+          ? `${busy} of ${count(Math.max(busy, room), "GPU")} busy`
           : `${busy} of ${count(lanes.length, "node")} busy`}
       </h3>
+      {withGpus && (
+        <p class="faint">
+          Trials were on {count(lanes.length, "GPU")} of {count(nodes.length, "node")}
+          {lanes.length > room ? ", some of which have left" : ""}.
+        </p>
+      )}
       <table class="plain">
         <thead>
           <tr>

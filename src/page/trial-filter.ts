@@ -58,6 +58,9 @@ function comparing(column: Column, sign: string, wanted: string): Test {
   };
 }
 
+/** Numbers within a text count as such: node10 comes behind node9, trial 10000 behind 9999. */
+const natural = new Intl.Collator("en", { numeric: true }).compare;
+
 /** Trials without a value come last, whichever the direction; equal ones stay in their order. */
 export function sorted(trials: readonly TrialView[], order: Order, columns: readonly Column[]): TrialView[] {
   const column = columns.find(({ id }) => id === order.column);
@@ -69,7 +72,7 @@ export function sorted(trials: readonly TrialView[], order: Order, columns: read
       if (a.value === null || b.value === null) return Number(a.value === null) - Number(b.value === null);
       if (a.value === b.value) return 0;
       if (typeof a.value === "number" && typeof b.value === "number") return sign * (a.value - b.value);
-      return sign * (String(a.value) < String(b.value) ? -1 : 1);
+      return sign * natural(String(a.value), String(b.value));
     })
     .map(({ trial }) => trial);
 }

@@ -1,5 +1,5 @@
 /** One trial: what it is, how it went, what it printed. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { duration, metric, moment, ranked, value } from "../charts/index.ts";
 import type { LogView } from "../page-data/index.ts";
 import type { ViewProperties } from "./app.tsx";
@@ -108,8 +108,11 @@ const LOG_MILLISECONDS = 1_000;
 /** The page keeps so many characters; the file has them all. */
 const MOST_CHARACTERS = 2_000_000;
 
+const bytesOf = (text: string): number => new TextEncoder().encode(text).length;
+
 function Log({ run, trial, running }: { run: string; trial: string; running: boolean }) {
-  const { log } = useSource();
+  const { log, state } = useSource();
+  const { generation } = state;
   const [rank, setRank] = useState(0);
   const [seen, setSeen] = useState<(LogView & { all: string }) | null>(null);
   const [error, setError] = useState<string | null>(null);
@@ -124,8 +127,10 @@ function Log({ run, trial, running }: { run: string; trial: string; running: boo
         const piece = await log(run, trial, rank, known?.to ?? null);
         if (!current) return;
         // A log that is shorter than it was is another one.
-        const whole: string = known === null || piece.size < known.to ? piece.text : known.all + piece.text;
-        known = { ...piece, from: known?.from ?? piece.from, all: whole.slice(-MOST_CHARACTERS) };
+        const before = known === null || piece.size < known.to ? { from: piece.from, all: "" } : known;
+        const whole: string = before.all + piece.text;
+        const cut = Math.max(0, whole.length - MOST_CHARACTERS);
+        known = { ...piece, from: before.from + bytesOf(whole.slice(0, cut)), all: whole.slice(cut) };
         setSeen(known);
         setError(null);
         if (piece.to < piece.size) return read();
@@ -139,13 +144,15 @@ function Log({ run, trial, running }: { run: string; trial: string; running: boo
       current = false;
       clearTimeout(timer);
     };
-  }, [log, run, trial, rank, running]);
-  useEffect(() => {
-    // Who reads further up is left there.
-    const element = box.current;
-    if (element !== null && element.scrollHeight - element.scrollTop - element.clientHeight < 200)
-      element.scrollTop = element.scrollHeight;
+  }, [log, run, trial, rank, running, generation]);
+  /** Who reads further up is left there. */
+  const atEnd = useRef(true);
+  useLayoutEffect(() => {
+    if (box.current !== null && atEnd.current) box.current.scrollTop = box.current.scrollHeight;
   }, [seen]);
+  const onScroll = ({ currentTarget: { scrollHeight, scrollTop, clientHeight } }: { currentTarget: HTMLElement }) => {
+    atEnd.current = scrollHeight - scrollTop - clientHeight < 40;
+  };
   if (log === null) return null;
   return (
     <>
@@ -166,7 +173,7 @@ function Log({ run, trial, running }: { run: string; trial: string; running: boo
       {seen?.all === "" && <p class="faint">This trial has printed nothing.</p>}
       {seen !== null && seen.all !== "" && (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it
-        <pre class="log" ref={box} tabIndex={0}>
+        <pre class="log" ref={box} tabIndex={0} onScroll={onScroll}>
           {seen.from > 0 && `(${seen.from} bytes before this are in the file)\n`}
           {seen.all}
         </pre>

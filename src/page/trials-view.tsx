@@ -53,11 +53,16 @@ function cell(column: Column, trial: TrialView): string {
   return value(found);
 }
 
+/** How each run's table was left: who looks at a trial comes back to where it was. */
+const left = new Map<string, { order: Order; filter: string; active: string | null }>();
+
 export function TrialsView({ data, place: { run } }: ViewProperties) {
   const { view } = data;
-  const [order, setOrder] = useState<Order>({ column: "best", descending: view.mode === "max" });
-  const [filter, setFilter] = useState("");
-  const [active, setActive] = useState<string | null>(null);
+  const [before] = useState(left.get(run));
+  const [order, setOrder] = useState<Order>(before?.order ?? { column: "best", descending: view.mode === "max" });
+  const [filter, setFilter] = useState(before?.filter ?? "");
+  const [active, setActive] = useState<string | null>(before?.active ?? null);
+  left.set(run, { order, filter, active });
   const selection = useSelection(run);
   const known = `${view.parameters} ${view.metrics} ${view.metric}`;
   const columns = useMemo(() => columnsOf(view), [known]);
@@ -68,8 +73,8 @@ export function TrialsView({ data, place: { run } }: ViewProperties) {
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = useVirtualRows(scroller, rows.length);
   const items = virtual.getVirtualItems();
-  const before = items[0]?.start ?? 0;
-  const after = virtual.getTotalSize() - (items.at(-1)?.end ?? 0);
+  const above = items[0]?.start ?? 0;
+  const below = virtual.getTotalSize() - (items.at(-1)?.end ?? 0);
   const focusable = items.some(({ index }) => rows[index]?.id === active) ? active : rows[items[0]?.index ?? 0]?.id;
 
   /** Rows out of sight do not exist: the row comes into sight, and then gets the focus. */
@@ -82,6 +87,10 @@ export function TrialsView({ data, place: { run } }: ViewProperties) {
       requestAnimationFrame(() => scroller.current?.querySelector<HTMLElement>('tr[tabindex="0"]')?.focus()),
     );
   };
+  useEffect(() => {
+    const place = rows.findIndex(({ id }) => id === before?.active);
+    if (place >= 0) moveTo(place);
+  }, []);
   const onKey = (event: KeyboardEvent, index: number, trial: TrialView): void => {
     const page = Math.floor((scroller.current?.clientHeight ?? 300) / ROW_PIXELS) - 1;
     const moves: Record<string, number> = {
@@ -155,7 +164,7 @@ export function TrialsView({ data, place: { run } }: ViewProperties) {
             </tr>
           </thead>
           <tbody>
-            <tr class="space" style={{ height: `${before}px` }} />
+            <tr class="space" style={{ height: `${above}px` }} />
             {items.map(({ index }) => {
               const trial = rows[index];
               if (trial === undefined) return null;
@@ -194,7 +203,7 @@ export function TrialsView({ data, place: { run } }: ViewProperties) {
                 </tr>
               );
             })}
-            <tr class="space" style={{ height: `${Math.max(0, after)}px` }} />
+            <tr class="space" style={{ height: `${Math.max(0, below)}px` }} />
           </tbody>
         </table>
         {rows.length === 0 && (

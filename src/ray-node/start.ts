@@ -9,7 +9,7 @@ import { packageRoot, pythonPath } from "../paths/index.ts";
 import { freePort } from "./free-port.ts";
 
 /** Ray needs 3 to 10 s; a busy machine several times that. */
-const START_MILLISECONDS = 90_000;
+const START_SECONDS = 90;
 const POLL_MILLISECONDS = 50;
 /** Nothing large goes through it; Ray's least is 75 MiB. */
 const OBJECT_STORE_BYTES = 80_000_000;
@@ -35,6 +35,8 @@ export interface RayNodeOptions {
   logFile: string;
   /** Of Ray's processes, over that of this one; undefined takes a variable out. */
   environment: Readonly<Record<string, string | undefined>>;
+  /** How long the start may take, once there is an address; default 90. */
+  startSeconds?: number;
   /** Ends the node when this process ends, however it does. Else it lives on. */
   diesWithParent: boolean;
   signal: AbortSignal;
@@ -94,7 +96,8 @@ export async function startRayNode(options: RayNodeOptions): Promise<RayNodeProc
   const args = [...rayArguments(options), ...(address === null ? await headArguments() : [`--address=${address}`])];
   child.stdin?.end(`${JSON.stringify(args)}\n`);
   const current = path.join(tempDir, "ray_current_cluster");
-  const end = performance.now() + START_MILLISECONDS;
+  const { startSeconds = START_SECONDS } = options;
+  const end = performance.now() + startSeconds * 1000;
   for (;;) {
     const printed = await fs.readFile(logFile, "utf8");
     if (printed.includes("Ray runtime started")) {
@@ -105,7 +108,7 @@ export async function startRayNode(options: RayNodeOptions): Promise<RayNodeProc
     }
     if (child.exitCode !== null || child.signalCode !== null) throw notStarted(name, await ended);
     if (performance.now() > end) {
-      throw notStarted(name, `it was not ready after ${START_MILLISECONDS / 1000} s${tailOf(printed)}`);
+      throw notStarted(name, `it was not ready after ${startSeconds} s${tailOf(printed)}`);
     }
     if (signal.aborted) throw new DistmisError("INTERRUPTED", `the start of ${name} was interrupted`);
     await delay(POLL_MILLISECONDS);

@@ -93,9 +93,10 @@ export function comparisonText(
         columns("best trial", ({ best }) => best?.trial ?? "-", { dropped: 3 }),
         columns(comparable ? `best ${runs[0]?.metric}` : "best value", ({ best }) => formatMetric(best?.best?.value)),
         ...(comparable ? [] : [columns("metric", ({ metric, mode }) => `${metric} (${mode})`, { right: false })]),
-        ...parameters.map((path) =>
-          columns(names.get(path) ?? path, ({ best }) => formatValue(best?.parameters[path])),
-        ),
+        ...parameters.map((path) => ({
+          ...columns(names.get(path) ?? path, ({ best }) => formatValue(best?.parameters[path])),
+          last: true,
+        })),
         columns("wall time", ({ wallSeconds }) => formatSeconds(wallSeconds), { dropped: 1 }),
         columns("GPU hours", gpuHours, { dropped: 0 }),
       ],

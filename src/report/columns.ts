@@ -8,6 +8,8 @@ export interface Column {
   right: boolean;
   /** Left out in this order where the terminal is too narrow; null: never. */
   dropped: number | null;
+  /** Left out where cutting is not enough, the last one first. */
+  last?: boolean;
 }
 
 /** A column is not made narrower than this: five characters and the mark of the cut. */
@@ -64,7 +66,12 @@ function fit(columns: readonly Column[], width: number, tableWidth: (cells: read
       continue;
     }
     const widest = kept.toSorted((a, b) => cellWidth(b) - cellWidth(a))[0];
-    if (widest === undefined || cellWidth(widest) <= MIN_CELL) break;
+    if (widest === undefined || cellWidth(widest) <= MIN_CELL) {
+      const least = kept.findLast(({ last }) => last === true);
+      if (least === undefined) break;
+      kept = kept.filter((column) => column !== least);
+      continue;
+    }
     const size = cellWidth(widest) - 1;
     widest.head = cut(widest.head, size);
     widest.cells = widest.cells.map((cell) => cut(cell, size));

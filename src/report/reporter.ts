@@ -50,7 +50,7 @@ function reporterFor(stream: ReportStream): Reporter {
       if (line !== null) stream.write(`${event.time} ${line}\n`);
     },
     say(text) {
-      stream.write(`${text}\n`);
+      stream.write(`${new Date().toISOString()} ${text}\n`);
     },
     close() {},
   };

@@ -63,7 +63,7 @@ export function createRunView(): RunView {
   /** When the parts of the run began that were told of: a server that is found again tells all anew. */
   const parts = new Set<string>();
   /** Those of an earlier part that were not told of. */
-  let endedBefore = 0;
+  const before = { completed: 0, failed: 0, pruned: 0 };
   const active = new Map<string, ViewTrial>();
   /** With its replica-seconds, if they tell of others. */
   const ended = new Map<string, { state: EndedState; seconds: number | null }>();
@@ -106,7 +106,11 @@ export function createRunView(): RunView {
     const { name, metric, mode, trials: total } = event;
     if (!parts.has(event.time)) {
       Object.assign(head, { name, metric, mode, total, since: Date.parse(event.time) });
-      endedBefore = Math.max(0, event.endedBefore - ended.size);
+      // A server of an older version tells their sum alone.
+      const { endedBefore, failedBefore = 0, prunedBefore = 0 } = event;
+      before.failed = Math.max(0, failedBefore - counts.failed);
+      before.pruned = Math.max(0, prunedBefore - counts.pruned);
+      before.completed = Math.max(0, endedBefore - ended.size - before.failed - before.pruned);
       // A server of an older version does not tell it.
       if (event.best && isBetter(event.best.value, best?.value)) best = event.best;
     }
@@ -144,6 +148,7 @@ export function createRunView(): RunView {
     return head.mode === "max" ? b.best.value - a.best.value : a.best.value - b.best.value;
   };
 
+  const untold = (): number => before.completed + before.failed + before.pruned;
   const working = (): ViewTrial[] =>
     [...active.values()].filter(({ state }) => state === "running").toSorted((a, b) => byId(a.trial, b.trial));
 
@@ -204,9 +209,9 @@ export function createRunView(): RunView {
       since: head.since,
       trials: head.total,
       running: working().length,
-      completed: counts.completed + endedBefore,
-      failed: counts.failed,
-      pruned: counts.pruned,
+      completed: counts.completed + before.completed,
+      failed: counts.failed + before.failed,
+      pruned: counts.pruned + before.pruned,
       best,
       gpus: room?.gpus ?? 0,
       busy: working().reduce((sum, { replicas }) => sum + replicas, 0),
@@ -219,7 +224,7 @@ export function createRunView(): RunView {
     varied: () => parameters.varied(),
     secondsLeft(now) {
       const running = working();
-      const open = head.total === null ? null : Math.max(0, head.total - endedBefore - ended.size - running.length);
+      const open = head.total === null ? null : Math.max(0, head.total - untold() - ended.size - running.length);
       return timeLeft({ open, spent, atOnce: room?.atOnce ?? null, running }, now);
     },
   };

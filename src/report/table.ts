@@ -52,9 +52,10 @@ function columnsOf(results: Pick<RunResults, "trials" | "metric">, trials: reado
   const allCompleted = results.trials.every((trial) => trial.state === "completed");
   return [
     column("trial", ({ trial }) => trial, false, null),
-    ...varied.map((path) =>
-      column(names.get(path) ?? path, ({ parameters }) => formatValue(parameters[path]), true, null),
-    ),
+    ...varied.map((path) => ({
+      ...column(names.get(path) ?? path, ({ parameters }) => formatValue(parameters[path]), true, null),
+      last: true,
+    })),
     column(`best ${results.metric}`, ({ best }) => formatMetric(best?.value), true, null),
     column("epoch", ({ best, epochs }) => `${best?.epoch ?? "-"}/${epochs}`, true, 1),
     column("time", ({ seconds }) => formatSeconds(seconds), true, 0),

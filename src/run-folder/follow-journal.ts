@@ -10,8 +10,11 @@ export type JournalNews =
   | { type: "records"; records: JournalRecord[] }
   /** Another journal lies there now: forget what was told, the new one follows from its first record. */
   | { type: "replaced" }
-  /** All that is there was told. Comes after each look; `size` is 0 while there is no file. */
-  | { type: "quiet"; size: number };
+  /**
+   * All that is there was told. Comes after each look; `size` is 0 while there is no file. `unsettled`: but for a line that can't be
+   * read, with others behind it; if it stays so, the journal is damaged.
+   */
+  | { type: "quiet"; size: number; unsettled: boolean };
 
 export interface FollowOptions {
   /** Ends the iteration, without an error. */
@@ -57,7 +60,7 @@ export async function* followJournal(
     } finally {
       await handle?.close();
     }
-    yield { type: "quiet", size };
+    yield { type: "quiet", size, unsettled: reader.isUnsettled() };
     await delay(lookMilliseconds, undefined, { ...(signal === undefined ? {} : { signal }) }).catch(() => {});
   }
 }
@@ -124,6 +127,7 @@ function createReader(file: string) {
   };
 
   return {
+    isUnsettled: () => unsettledSince !== null,
     /** Whether what was told is still the beginning of the file. */
     async isSame(handle: FileHandle | null, size: number): Promise<boolean> {
       if (first === null) return true;

@@ -1,7 +1,7 @@
 /** A run's state as its journal grows, for whoever looks now and then. Nothing is written. */
 import { stat } from "node:fs/promises";
 import path from "node:path";
-import { messageOf } from "../errors/index.ts";
+import { DistmisError, messageOf } from "../errors/index.ts";
 import { type LockOwner, lockOwner } from "../lock/index.ts";
 import { followJournal, type JournalNews } from "./follow-journal.ts";
 import { runFiles } from "./layout.ts";
@@ -51,8 +51,11 @@ export async function followRun(
   let lastSeq = 0;
   let begun = "";
   let owner: LockOwner | null = null;
-  let trouble: string | null = null;
-  let troubledAt = "";
+  /** How the journal is damaged, and its stamp when that was found. */
+  let damage: { text: string; stamp: string } | null = null;
+  /** Whatever else was wrong at the last look. */
+  let hindrance: string | null = null;
+  const trouble = (): string | null => hindrance ?? damage?.text ?? null;
 
   const restart = (): void => {
     if (lastSeq === 0) return;
@@ -73,15 +76,19 @@ export async function followRun(
     onRecord(record);
   };
   const readNews = async (): Promise<void> => {
-    if (trouble !== null && (await stampOf(file)) === troubledAt) return;
+    if (damage !== null && (await stampOf(file)) === damage.stamp) return;
     news ??= followJournal(file, { lookMilliseconds: 0 });
     for (;;) {
       const { value, done } = await news.next();
-      if (done === true || value.type === "quiet") break;
+      if (done === true) return;
+      if (value.type === "quiet") {
+        // A damaged journal that grows is read again, and found damaged again.
+        if (!value.unsettled) damage = null;
+        return;
+      }
       if (value.type === "replaced") restart();
       else for (const record of value.records) take(record);
     }
-    trouble = null;
   };
 
   return {
@@ -93,23 +100,30 @@ export async function followRun(
       return owner;
     },
     get trouble() {
-      return trouble;
+      return trouble();
     },
     async look() {
-      const before = { state, lastSeq, trouble, owner: owner?.since };
+      const before = { state, lastSeq, trouble: trouble(), owner: owner?.since };
+      hindrance = null;
       try {
         // Before the journal: an orchestrator that ends in between has written its last word.
         owner = await lockOwner(runFiles.lock(absolute));
+      } catch (error) {
+        hindrance = messageOf(error);
+      }
+      try {
         await readNews();
       } catch (error) {
-        trouble = messageOf(error);
-        troubledAt = await stampOf(file);
         news = null;
+        const text = messageOf(error);
+        if (error instanceof DistmisError && error.code === "RUN_REFUSED")
+          damage = { text, stamp: await stampOf(file) };
+        else hindrance ??= text;
       }
       return (
         before.state !== state ||
         before.lastSeq !== lastSeq ||
-        before.trouble !== trouble ||
+        before.trouble !== trouble() ||
         before.owner !== owner?.since
       );
     },

@@ -11,7 +11,8 @@ import { experimentSchema } from "../config/index.ts";
 export const JOURNAL_VERSION = 2;
 
 const version = z.int().min(1).max(JOURNAL_VERSION);
-const trial = z.string().min(1);
+/** It names a folder of the run, and nothing outside of it. */
+const trial = z.string().regex(/^(?!\.{1,2}$)[^/\0]+$/, "expected a trial's id");
 const attempt = z.int().min(1);
 // JSON has no NaN: a metric that is not a number is written as null.
 const metrics = z.record(

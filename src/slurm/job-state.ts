@@ -1,4 +1,6 @@
 /** What SLURM says of a job. */
+import { existsSync } from "node:fs";
+import path from "node:path";
 import { DistmisError } from "../errors/index.ts";
 import { slurm } from "./commands.ts";
 import type { Job } from "./jobs.ts";
@@ -8,7 +10,7 @@ export interface JobState {
   state: string;
   /** Why it waits, or how it ended, in SLURM's word; null if there is none. */
   reason: string | null;
-  /** How often it was started again. */
+  /** How often it was started again; 0 once the controller has forgotten it. */
   restarts: number;
   nodes: number | null;
   /** In SLURM's short form, `node[1-4]`; null before it has some. */
@@ -17,7 +19,7 @@ export interface JobState {
   exitCode: number | null;
   /** Seconds until its time limit; null unless it runs and has one. */
   secondsLeft: number | null;
-  /** Whether another job has been given its nodes: it is still running because of a grace time. */
+  /** Whether another job has been given its nodes: it runs for a grace time, or ends. */
   preempted: boolean;
   /** ISO 8601: when it was started, or is expected to be; null if SLURM can't tell. */
   startAt: string | null;
@@ -53,6 +55,21 @@ const FORGOTTEN: JobState = {
   preempted: false,
   startAt: null,
 };
+
+/**
+ * The file that was submitted as the script of a job, absolute; null if the job has none or it can't be told from its arguments.
+ * @param given arguments that the script got
+ * @throws DistmisError SLURM_FAILED, SETUP_INCOMPLETE
+ */
+export async function batchScript(job: string, given: readonly string[]): Promise<string | null> {
+  const fields = fieldsOf(await slurm("scontrol", ["show", "job", job]));
+  const command = fields.get("Command") ?? "";
+  if (fields.get("BatchFlag") !== "1" || !path.isAbsolute(command)) return null;
+  // SLURM joins them by blanks.
+  const end = given.map((word) => ` ${word}`).join("");
+  const file = end !== "" && command.endsWith(end) ? command.slice(0, -end.length) : command;
+  return existsSync(file) ? file : null;
+}
 
 /**
  * Asks the controller, and where it has forgotten the job, the accounting if there is one.
@@ -107,7 +124,7 @@ function stateOf(fields: ReadonlyMap<string, string>): JobState {
     nodeList: word("NodeList"),
     exitCode: ENDED.has(state) ? exitCodeOf(word("ExitCode")) : null,
     secondsLeft: end === null ? null : Math.max(0, Math.round((end - Date.now()) / 1000)),
-    preempted: state === "RUNNING" && time("PreemptTime") !== null,
+    preempted: ["RUNNING", "COMPLETING"].includes(state) && time("PreemptTime") !== null,
     startAt: start === null ? null : new Date(start).toISOString(),
   };
 }
@@ -119,11 +136,12 @@ function exitCodeOf(text: string | null): number | null {
   return signal > 0 ? 128 + signal : code;
 }
 
+/** An unknown column is an error of the whole, and not all versions count restarts. */
+const ACCOUNTED = ["State", "ExitCode", "NNodes", "NodeList"] as const;
+
 async function accounted(job: string, where: readonly string[]): Promise<JobState> {
-  const columns = "State,ExitCode,NNodes,NodeList,Restarts";
-  const text = await slurm("sacct", [...where, "-n", "-P", "-X", "-j", job, "-o", columns]).catch(() => "");
-  const [state = "", exitCode = "", nodes = "", nodeList = "", restarts = ""] =
-    text.trim().split("\n")[0]?.split("|") ?? [];
+  const text = await slurm("sacct", [...where, "-n", "-P", "-X", "-j", job, "-o", ACCOUNTED.join(",")]).catch(() => "");
+  const [state = "", exitCode = "", nodes = "", nodeList = ""] = text.trim().split("\n")[0]?.split("|") ?? [];
   if (state === "") return FORGOTTEN;
   return {
     ...FORGOTTEN,
@@ -132,6 +150,5 @@ async function accounted(job: string, where: readonly string[]): Promise<JobStat
     exitCode: exitCodeOf(exitCode),
     nodes: Number(nodes) || null,
     nodeList: nodeList || null,
-    restarts: Number(restarts) || 0,
   };
 }

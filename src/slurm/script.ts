@@ -1,5 +1,4 @@
 /** The batch script of a run: text, so that anybody can read what was submitted. */
-import path from "node:path";
 import { directiveWord, patternOf, shellWord } from "./quote.ts";
 import type { JobSettings } from "./settings.ts";
 
@@ -28,8 +27,6 @@ export function jobScript({ name, dir, settings, command, once, comment }: JobSc
     ...settings.sbatch.map((option) => `#SBATCH ${option.startsWith("-") ? option : `--${option}`}`),
     "",
     ...modules(settings.modules),
-    "# A job that may not be requeued at its time limit submits this file again.",
-    `export DISTMIS_BATCH_SCRIPT=${shellWord(path.join(dir, SCRIPT))}`,
     ...(once.length === 0
       ? []
       : [

@@ -1,4 +1,4 @@
 /** Copies of data sets on the nodes' local disks. */
-export { clearStaged } from "./clear-nodes.ts";
+export { clearCommand, clearStaged } from "./clear-nodes.ts";
 export { shardNames } from "./copy-shards.ts";
 export { type StageOptions, stageShards, stagingRefusal } from "./stage.ts";

@@ -50,7 +50,7 @@ function startAgent(
   if (!silent) beats.push(setInterval(() => child.stdin.write("\n"), BEAT_MILLISECONDS));
   const { address, ...rest } = start;
   const role = address === undefined ? "head" : "worker";
-  child.stdin.write(`${JSON.stringify({ role, token: TOKEN, cpus: 2, interface: null, ...rest })}
+  child.stdin.write(`${JSON.stringify({ role, token: TOKEN, cpus: 2, interface: null, startSeconds: 90, lastly: [], ...rest })}
 `);
   if (address !== undefined)
     child.stdin.write(`${JSON.stringify({ address })}
@@ -157,4 +157,13 @@ test("names the network interfaces that there are", async () => {
     said?.type === "lost" ? said.reason : "",
     /^--interface ib9: .* has no such interface with an IPv4 address; it has /,
   );
+});
+
+test("a start has the time that it is given, and the last thing that a node does is what it was told to", async () => {
+  const trace = path.join(folder, "trace");
+  const agent = startAgent({ startSeconds: 0.2, lastly: ["/bin/touch", trace] });
+  assert.deepEqual(await once(agent.child, "exit"), [0, null]);
+  const [said] = agent.said;
+  assert.match(said?.type === "lost" ? said.reason : "", /did not start, it was not ready after 0.2 s/);
+  assert.ok(fs.existsSync(trace));
 });

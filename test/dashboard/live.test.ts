@@ -69,7 +69,7 @@ describe("the page of a run that goes on", { skip: noBrowser, timeout: 120_000 }
     await report("0002", 1, 0.5);
     await page.getByRole("img", { name: "val_dice by epoch of 2 trials" }).waitFor();
     await page.getByRole("link", { name: "Timeline" }).click();
-    await page.getByRole("heading", { name: "1 node, 1 of 2 GPUs busy" }).waitFor();
+    await page.getByRole("heading", { name: "1 of 2 GPUs busy" }).waitFor();
     await shoot(page, "live");
   });
 
@@ -100,12 +100,41 @@ describe("the page of a run that goes on", { skip: noBrowser, timeout: 120_000 }
     await tile("Best val_dice0.7500").waitFor();
   });
 
+  it("lets go of its stream while nobody sees it, and is up to date when somebody does", async () => {
+    const hidden = await openPage(browser);
+    await hidden.page.clock.install();
+    await hidden.page.addInitScript(() => {
+      Object.defineProperty(document, "hidden", { get: () => document.documentElement.dataset.hidden === "yes" });
+    });
+    const hide = (is: "yes" | "no") =>
+      hidden.page.evaluate((value) => {
+        document.documentElement.dataset.hidden = value;
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, is);
+    await hidden.page.goto(dashboard.url);
+    await hidden.page.locator(".tiles").getByText("0.7500").waitFor();
+    await hide("yes");
+    await hidden.page.clock.runFor(11_000);
+    // Each comes with a message of its own: a page with a stream would have had the first ones.
+    for (const [epoch, value] of [
+      [2, 0.77],
+      [3, 0.8],
+    ] as const) {
+      await report("0001", epoch, value);
+      await tile(`Best val_dice${value.toFixed(4)}`).waitFor();
+    }
+    assert.equal(await hidden.page.locator(".tiles").getByText("0.7500").count(), 1);
+    await hide("no");
+    await hidden.page.locator(".tiles").getByText("0.8000").waitFor();
+    await hidden.page.context().close();
+  });
+
   it("comes back when the server does, and says so where it can't", async () => {
     const port = Number(new URL(dashboard.url).port);
     await dashboard.close();
     await page.getByRole("alert").getByText("The server does not answer").waitFor();
     await page.locator("header").getByText("offline", { exact: true }).waitFor();
-    await tile("Best val_dice0.7500").waitFor();
+    await tile("Best val_dice0.8000").waitFor();
     await report("0002", 3, 0.875);
     dashboard = await serveDashboard([dir()], { port, tokenFile: tokenFile() });
     await page.getByRole("alert").waitFor({ state: "detached" });
@@ -113,6 +142,17 @@ describe("the page of a run that goes on", { skip: noBrowser, timeout: 120_000 }
     await dashboard.close();
     dashboard = await serveDashboard([dir()], { port });
     await page.getByRole("alert").getByText("open the address that it printed").waitFor();
+    // It is asked again each second, and what is known is not said again.
+    const said = await page.evaluate(async () => {
+      let times = 0;
+      const alert = document.querySelector('[role="alert"]');
+      if (alert !== null)
+        new MutationObserver(() => times++).observe(alert, { childList: true, characterData: true, subtree: true });
+      for (let asks = 0; asks < 2; asks++) await fetch("/", { method: "HEAD" });
+      await new Promise((done) => setTimeout(done, 2_500));
+      return times;
+    });
+    assert.equal(said, 0);
     await shoot(page, "refused");
     await page.goto(dashboard.url);
     await tile("Best val_dice0.8750").waitFor();

@@ -85,9 +85,20 @@ describe("the page", { skip: noBrowser, timeout: 300_000 }, () => {
     await page.waitForFunction(() => document.activeElement?.getAttribute("aria-rowindex") === "61");
     await page.keyboard.press("Home");
     await page.waitForFunction(() => document.activeElement?.getAttribute("aria-rowindex") === "2");
+    await page.getByRole("searchbox").fill("norm=batch");
+    const filtered = await ids();
+    await page.locator('tr[tabindex="0"]').focus();
+    await page.keyboard.press("ArrowDown");
+    await page.waitForFunction(() => document.activeElement?.getAttribute("aria-rowindex") === "3");
     await page.keyboard.press("Enter");
-    await page.getByRole("heading", { name: `Trial ${best}` }).waitFor();
+    await page.getByRole("heading", { name: `Trial ${filtered[1]}` }).waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement?.id), "view", "the keyboard goes on from there");
     await page.goBack();
+    // The table is as it was left, at the row that was opened.
+    await page.waitForFunction(() => document.activeElement?.getAttribute("aria-rowindex") === "3");
+    assert.deepEqual(await ids(), filtered);
+    assert.equal(await page.getByRole("searchbox").inputValue(), "norm=batch");
+    await page.getByRole("searchbox").fill("");
     await page.getByRole("button", { name: "Choose none" }).click();
   });
 
@@ -157,7 +168,8 @@ describe("the page", { skip: noBrowser, timeout: 300_000 }, () => {
   it("shows which trial was on which GPU", async () => {
     await show("#/0/timeline");
     await drawn().waitFor();
-    await page.getByRole("heading", { name: "Cluster: 2 nodes, 0 of 8 GPUs busy" }).waitFor();
+    await page.getByRole("heading", { name: "Cluster: 0 of 8 GPUs busy" }).waitFor();
+    await page.getByText("Trials were on 8 GPUs of 2 nodes.").waitFor();
     assert.equal(await page.locator(".plain tbody tr").count(), 8);
     const cells = await page.locator(".plain tbody tr td:nth-child(8)").allTextContents();
     assert.equal(

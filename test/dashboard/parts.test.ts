@@ -1,5 +1,7 @@
 /** What the page works out, without a browser. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { describe, it } from "node:test";
 import { axisOf, lanesOf, ranks, smoothed } from "../../src/charts/index.ts";
 import { type Column, filterOf, sorted } from "../../src/page/trial-filter.ts";
@@ -35,7 +37,44 @@ describe("the table", () => {
     const ids = (descending: boolean) => sorted(trials, { column: "best", descending }, columns).map(({ id }) => id);
     assert.deepEqual(ids(true), ["0003", "0001", "0002"]);
     assert.deepEqual(ids(false), ["0001", "0003", "0002"]);
+    const many = ["9999", "10000", "0002"].map((id) => trial(id, 1));
+    const byId = [{ id: "trial", title: "trial", name: "Trial", of: ({ id }: TrialView) => id }];
+    const order = sorted(many, { column: "trial", descending: false }, byId).map(({ id }) => id);
+    assert.deepEqual(order, ["0002", "9999", "10000"]);
   });
+});
+
+describe("the colours of words", () => {
+  const css = readFileSync(path.join(import.meta.dirname, "../../src/page/page.css"), "utf8");
+  const channels = (hex: string) => [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16));
+  /** WCAG 2.1, relative luminance and contrast ratio. */
+  const luminance = (colour: readonly number[]): number => {
+    const [red = 0, green = 0, blue = 0] = colour
+      .map((value) => value / 255)
+      .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const contrast = (one: readonly number[], other: readonly number[]): number => {
+    const [dark = 0, bright = 0] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+    return (bright + 0.05) / (dark + 0.05);
+  };
+
+  for (const [name, at] of [
+    ["light", 0],
+    ["dark", 1],
+  ] as const)
+    it(`stand out from what is behind them, ${name}`, () => {
+      const part = css.split("@media (prefers-color-scheme: dark)")[at] ?? "";
+      const of = (variable: string): number[] =>
+        channels(new RegExp(`--${variable}: (#[0-9a-f]{6});`).exec(part)?.[1] ?? "");
+      const accent = of("accent");
+      // A row under the mouse, or chosen, see .trials in the style sheet.
+      const row = of("back").map((value, channel) => 0.88 * value + 0.12 * (accent[channel] ?? 0));
+      const states = ["running", "completed", "failed", "pruned", "interrupted"].map((state) => `state-${state}`);
+      for (const word of ["text", "faint", ...states])
+        for (const behind of [of("back"), of("raised"), row])
+          assert.ok(contrast(of(word), behind) >= 4.5, `${word}: ${contrast(of(word), behind).toFixed(2)}`);
+    });
 });
 
 describe("smoothing", () => {

@@ -63,6 +63,8 @@ const runStarted = (
   runDir: "/runs/lesions",
   trials,
   endedBefore: 0,
+  failedBefore: 0,
+  prunedBefore: 0,
   continued: false,
   metric: "val_dice",
   mode: "max",
@@ -284,9 +286,9 @@ describe("the live view", () => {
     );
     // Another part, in which the orchestrator has counted them itself.
     view.pass(1000);
-    view.reporter.event(runStarted(9, { endedBefore: 4, continued: true }));
+    view.reporter.event(runStarted(9, { endedBefore: 4, failedBefore: 1, prunedBefore: 2, continued: true }));
     view.pass(250);
-    assert.match((await view.screen()).join("\n"), /^4 done, 0 running, 5 waiting of 9 trials$/m);
+    assert.match((await view.screen()).join("\n"), /^1 done, 2 pruned, 1 failed, 0 running, 5 waiting of 9 trials$/m);
     // Another run in the same folder.
     view.pass(1000);
     view.reporter.event(runStarted(2));

@@ -43,6 +43,22 @@ describe("resultsTable", () => {
     assert.match(lines[3] ?? "", /^│ 0001 +│ +0\.001 │ +0\.9000 │ +2\/3 │ 12\.3 s │$/);
   });
 
+  it("leaves parameters out, the last ones first, where there are too many for the terminal", () => {
+    const many = [1, 2].map((number) =>
+      trial(number, {
+        parameters: Object.fromEntries(
+          Array.from({ length: 12 }, (_, at) => [`trainer.parameters.field_${at}`, `value ${number}`]),
+        ),
+      }),
+    );
+    for (const width of [80, 60, 40]) {
+      const lines = resultsTable(results(many), { width }).split("\n");
+      for (const line of lines) assert.ok(line.length <= width, `${width}: ${line}`);
+      assert.match(lines[1] ?? "", /^│ trial │ .*│ (best v|be|b).*│$/);
+    }
+    assert.match(resultsTable(results(many), { width: 80 }), /field/);
+  });
+
   it("fits the terminal: leaves columns out, then cuts", () => {
     const long = [1, 2].map((number) =>
       trial(number, {
@@ -97,6 +113,8 @@ describe("reporter", () => {
       runDir: "/r",
       trials: 2,
       endedBefore: 0,
+      failedBefore: 0,
+      prunedBefore: 0,
       continued: false,
       metric: "val_dice",
       mode: "max",

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFile, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, mkdtemp, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -70,11 +70,29 @@ describe("followRun", () => {
     assert.match(follower.trouble ?? "", /journal\.jsonl:3: the checksum is .*, and valid records follow/);
     assert.deepEqual(types, ["run_started", "trial_created"]);
     assert.equal(await follower.look(), false);
+    // Who writes it does not read it: it grows, and stays as damaged as it is.
+    await appendFile(journal, "\n");
+    for (let looks = 0; looks < 3; looks++) {
+      await follower.look();
+      assert.match(follower.trouble ?? "", /journal\.jsonl:3: the checksum is/);
+    }
     await writeFile(journal, whole);
     assert.equal(await follower.look(), true);
     assert.equal(follower.trouble, null);
     assert.equal(types.length, 4, "none comes twice");
     assert.deepEqual([...follower.state.trials.keys()], ["0001", "0002", "0003"]);
+  });
+
+  it("tells of what is wrong for as long as it is", async () => {
+    const { run, follower, dir } = await followed();
+    await run.close();
+    await follower.look();
+    await mkdir(runFiles.lock(dir));
+    assert.equal(await follower.look(), true);
+    assert.match(follower.trouble ?? "", /lock/);
+    await rmdir(runFiles.lock(dir));
+    assert.equal(await follower.look(), true);
+    assert.equal(follower.trouble, null);
   });
 
   it("begins again when the journal is another one", async () => {

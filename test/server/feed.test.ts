@@ -14,6 +14,8 @@ const runStarted: RunEvent = {
   runDir: "/runs/a",
   trials: 1000,
   endedBefore: 2,
+  failedBefore: 0,
+  prunedBefore: 0,
   continued: true,
   metric: "val_dice",
   mode: "max",

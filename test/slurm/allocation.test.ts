@@ -47,6 +47,41 @@ describe("a search on the nodes of a job", { skip }, () => {
     }
   });
 
+  test("uses all GPUs of the job, however they were asked for, and whatever it exports", async () => {
+    const ways = [
+      ["--gpus=4", "--gpu-bind=single:1", "--export=NONE"],
+      ["--gpus-per-task=2", "--ntasks=2"],
+    ];
+    for (const [index, way] of ways.entries()) {
+      const options = ["-N2", "--ntasks-per-node=1", "--cpus-per-task=4", "--nodelist=node1,node2", ...way];
+      const job = await jobs.submit(jobs.experiment(`asked-${index}`, 5, 4), options);
+      assert.equal(await cluster.untilJob(job, ["COMPLETED", "FAILED"], 120_000), "COMPLETED", jobs.log(job));
+      assert.match(jobs.log(job), /4 trials x 1 replica, 4 at once/);
+      assert.doesNotMatch(jobs.log(job), /its step was given/);
+      await jobs.gone(job);
+    }
+  });
+
+  test("is ended by a cancel that comes after the warning of its time limit", async () => {
+    const job = await jobs.submit(
+      jobs.experiment("warned", 2000, 4),
+      [...TWO_NODES, "--requeue"],
+      ["--max-requeues", "3"],
+    );
+    await jobs.said(job, /epoch 3\//);
+    // It hears of both at once, in this order, when SLURM lets it go on.
+    await cluster.node(1, "pkill", "-STOP", "-f", "[r]un .*warned.yaml");
+    await cluster.exec("scancel", "--batch", "--signal=USR1", job);
+    await cluster.exec("scancel", job);
+    await jobs.said(job, /was cancelled: it is not put back into the queue/, 20_000).catch((error: Error) => {
+      if (!error.message.includes("is CANCELLED without")) throw error;
+    });
+    assert.equal(await cluster.untilJob(job, ["CANCELLED", "PENDING"]), "CANCELLED");
+    await jobs.gone(job);
+    assert.match(jobs.log(job), /the time limit is near, stopping/);
+    assert.match(jobs.log(job), /was cancelled: it is not put back into the queue/);
+  });
+
   test("begins without a node that does not come, if it may, and names it", async () => {
     // Ray is not there on node2, as if its disk had not been mounted.
     const empty = path.join(folder, "empty");
@@ -63,8 +98,17 @@ describe("a search on the nodes of a job", { skip }, () => {
     assert.match(await cluster.exec("scontrol", "show", "job", refused), /ExitCode=1:0/);
     await jobs.gone(refused);
 
+    const doctor = distmisCommand(["doctor", "--cluster", "--ray-address", "slurm", "--node-deadline", "15", "--json"]);
+    const looked = await cluster
+      .exec("salloc", ...TWO_NODES, "--nodelist=node1,node2", ...doctor)
+      .catch((error: { code: number; stdout: string }) => error);
+    if (typeof looked === "string") assert.fail("expected the exit code of something that needs doing");
+    const found = JSON.parse(looked.stdout);
+    assert.deepEqual([looked.code, found.nodes], [1, ["node1"]]);
+    assert.deepEqual(found.silent, [{ node: "node2", problem: "it has not joined the cluster" }]);
+
     const begun = await jobs.submit(jobs.experiment("begun", 400, 6), TWO_NODES, [...options, "--min-nodes", "1"]);
-    await jobs.said(begun, /the search starts with 1 of 2 nodes; missing after 25 s: node2/);
+    await jobs.said(begun, /1 of 2 nodes came within 25 s, and are enough; missing: node2/);
     await jobs.said(begun, /trial \d+ started on node1/);
     // It comes after all.
     await cluster.node(2, "umount", fs.realpathSync(venv));

@@ -8,6 +8,7 @@ import { differences } from "../../scripts/chaos/results.ts";
 import { makePhantom } from "../../src/phantom/index.ts";
 import { writeTfrecords } from "../../src/prepare/index.ts";
 import { distmisCommand, startCommand } from "../support/command.ts";
+import { until } from "../support/until.ts";
 import { type SlurmCluster, slurmMissing, startSlurmCluster } from "./slurm-cluster.ts";
 
 const skip = slurmMissing() ?? false;
@@ -81,5 +82,34 @@ describe("a search of real trainings", { skip }, () => {
       attempts(there).map(({ nodes }) => nodes.toSorted()),
       [["node1", "node2"]],
     );
+  });
+
+  it("leaves no copy of its data on the nodes when it is cancelled", async () => {
+    const local = path.join(folder, "local");
+    fs.mkdirSync(local);
+    const file = experimentFile("staged", "resources: { cpus_per_replica: 1 }\n");
+    const nodes = ["--nodes", "2", "--gpus-per-node", "1", "--cpus-per-node", "2", "--time", "10"];
+    const more = ["--stage-to-local", local, "--set", "train.epochs=100000", "--no-disk-check"];
+    const space = ["--set", "search.space={train.learning_rate: {grid: [0.001, 0.003]}}"];
+    const args = ["submit", file, ...nodes, ...more, ...space, "--run-dir", `${file}.run`, "--json"];
+    const submit = startCommand(cluster.command(distmisCommand(args)), folder);
+    assert.equal((await submit.exit).code, 0, submit.stderr());
+    const { job, log } = JSON.parse(submit.stdout());
+    const said = (): string => (fs.existsSync(log) ? fs.readFileSync(log, "utf8") : "");
+    await until(
+      () => `epochs of both trials; it said ${said()}`,
+      () => /trial 0001 .*epoch 1\//.test(said()) && /trial 0002 .*epoch 1\//.test(said()),
+      180_000,
+    );
+    const copies = (): string[] => fs.readdirSync(local, { recursive: true }).map(String);
+    // Each node has one.
+    assert.equal(copies().filter((name) => name.endsWith("train_0.tfrecord")).length, 2, copies().join("\n"));
+    await cluster.exec("scancel", job);
+    await until(
+      () => `the end of all copies: ${copies().join("\n")}`,
+      () => copies().length === 0,
+      10_000,
+    );
+    assert.equal(await cluster.untilJob(job, ["CANCELLED"]), "CANCELLED");
   });
 });

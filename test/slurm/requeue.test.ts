@@ -137,6 +137,26 @@ describe("a search goes on", { skip, concurrency: true }, () => {
       await cluster.startNow(job);
       assert.equal(await ended(cluster, job, 4), "COMPLETED", jobs.log(job));
       isWhole(jobs, "preempted", 4, 600);
+
+      // Once more, before all of its nodes have come.
+      const early = await jobs.submit(
+        jobs.experiment("early", 20, 4),
+        [...TWO_NODES, "--requeue", "--exclusive"],
+        ["--max-requeues", "3"],
+      );
+      const stopAgent = (): Promise<boolean> =>
+        cluster.node(2, "pkill", "-STOP", "-f", "[a]gent-main").then(
+          () => true,
+          () => false,
+        );
+      await until("the agent of node2", stopAgent, MINUTE);
+      const again = (await cluster.exec("sbatch", ...words)).trim();
+      assert.equal(await ended(cluster, again, 3), "COMPLETED");
+      await jobs.said(early, new RegExp(`job ${early} is back in the queue \\(restart 1 of at most 3\\)`));
+      assert.doesNotMatch(jobs.log(early), /trial \d+ started/);
+      await cluster.startNow(early);
+      assert.equal(await ended(cluster, early, 4), "COMPLETED", jobs.log(early));
+      isWhole(jobs, "early", 4, 20);
     });
   });
 

@@ -58,8 +58,6 @@ test("the script of a plain job", () => {
 #SBATCH --requeue
 #SBATCH --no-kill
 
-# A job that may not be requeued at its time limit submits this file again.
-export DISTMIS_BATCH_SCRIPT=/runs/hippo/slurm/job.sbatch
 # exec: SLURM's signals are for distmis, and its exit code is the job's.
 exec ${process.execPath} ${packageRoot()}/bin/distmis run /runs/hippo/slurm/experiment.yaml --run-dir /runs/hippo --ray-address slurm --max-requeues 10
 `;

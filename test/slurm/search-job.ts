@@ -80,7 +80,7 @@ export async function searchJobs(
       const script = path.join(folder, `${name}.sbatch`);
       // A job that follows has the options of the script alone.
       const all = [`--output=${path.join(folder, "%j.log")}`, "--open-mode=append", ...options];
-      const lines = [...all.map((option) => `#SBATCH ${option}`), `export DISTMIS_BATCH_SCRIPT=${quote(script)}`];
+      const lines = all.map((option) => `#SBATCH ${option}`);
       fs.writeFileSync(script, `#!/bin/bash\n${lines.join("\n")}\nexec ${command}\n`);
       return (await exec("sbatch", "--parsable", script)).trim();
     },

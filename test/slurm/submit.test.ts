@@ -6,6 +6,7 @@ import path from "node:path";
 import { after, before, describe, it, test } from "node:test";
 import { distmisCommand } from "../support/command.ts";
 import { repositoryRoot } from "../support/python.ts";
+import { until } from "../support/until.ts";
 import { type SlurmCluster, slurmMissing, startSlurmCluster } from "./slurm-cluster.ts";
 import { experimentFile, ranIn, type SlurmUser, slurmUser } from "./slurm-user.ts";
 
@@ -159,20 +160,35 @@ describe("a run as a job", { skip }, () => {
     assert.match((await user.distmis("cancel", "runs/unlucky")).stdout, new RegExp(`^job ${job} is being ended`));
   });
 
-  it("is told of, too, when it was a script by hand", async () => {
+  it("is told of, too, when it was a copy of the script by hand, and so is the job that follows", async () => {
     const file = experimentFile(folder, "hand");
-    const script = path.join(repositoryRoot, "slurm/distmis.sbatch");
-    const own = ["--nodes=2", "--gpus-per-node=2", "--time=10", `--output=${folder}/hand-%j.log`];
-    const words = [script, file, "--run-dir", path.join(folder, "runs/hand")];
-    const job = (
-      await cluster.exec("env", `DISTMIS_HOME=${repositoryRoot}`, "sbatch", "--parsable", ...own, ...words)
-    ).trim();
-    const ended = await cluster.untilJob(job, ["COMPLETED", "FAILED"], 120_000);
-    assert.equal(ended, "COMPLETED", fs.readFileSync(`${folder}/hand-${job}.log`, "utf8"));
+    const script = path.join(folder, "my own.sbatch");
+    fs.copyFileSync(path.join(repositoryRoot, "slurm/distmis.sbatch"), script);
+    const own = ["--nodes=2", "--gpus-per-node=2", "--time=10", `--output=${folder}/hand-%j.log`, "--no-requeue"];
+    // What follows is submitted by the lines of the script alone.
+    const lines = own.map((option) => `#SBATCH ${option}\n`).join("");
+    const text = fs
+      .readFileSync(script, "utf8")
+      .replace(/^#SBATCH --(nodes|gpus-per-node|time|output|requeue).*\n/gm, "");
+    fs.writeFileSync(script, text.replace("#SBATCH", `${lines}#SBATCH`));
+    const words = [script, file, "--run-dir", path.join(folder, "runs/hand"), "--set", "trainer.parameters.epochs=500"];
+    const job = (await cluster.exec("env", `DISTMIS_HOME=${repositoryRoot}`, "sbatch", "--parsable", ...words)).trim();
+    const log = (id: string): string => user.read(path.join(folder, `hand-${id}.log`));
+    await until(
+      () => `epochs; it said ${log(job)}`,
+      () => /epoch 2\//.test(log(job)),
+      120_000,
+    );
+    const { job: first } = await user.status("runs/hand");
+    assert.deepEqual([first.job, first.by, first.script], [job, "hand", script]);
+    await cluster.exec("scancel", "--batch", "--signal=USR1", job);
+    const follows = (): string | undefined => /job (\d+) follows job/.exec(log(job))?.[1];
+    const next = await until(() => `its successor; it said ${log(job)}`, follows, 60_000);
+    assert.equal(await cluster.untilJob(next, ["COMPLETED", "FAILED"], 180_000), "COMPLETED", log(next));
     const { run: about, jobState, job: known } = await user.status("runs/hand");
     assert.deepEqual(
-      [about.counts.completed, jobState.state, known.by, known.script],
-      [4, "COMPLETED", "hand", script],
+      [about.counts.completed, jobState.state, known.job, known.by, known.script],
+      [4, "COMPLETED", next, "successor", script],
     );
     assert.match((await user.distmis("logs", "runs/hand", "--job")).stdout, /run finished after/);
   });
