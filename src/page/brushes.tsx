@@ -1,5 +1,6 @@
 /** The brushes of parallel coordinates as fields, one axis a line: they say what the mouse has brushed, and brush without a mouse. */
 import { value as formatValue } from "../charts/index.ts";
+import type { TrialView } from "../page-data/index.ts";
 
 /** On one axis, both ends included; of a category by the places of its values. */
 export type Interval = [from: number, to: number];
@@ -14,6 +15,27 @@ export interface BrushAxis {
   values: readonly string[] | null;
   /** Of numbers: the smallest and the largest. */
   extent: Interval;
+  /** Where on it a trial is; NaN if nowhere. */
+  of(trial: TrialView): number;
+}
+
+/** The trials that all brushes leave, in their order; null without a brush. */
+export function brushedBy(
+  brushes: Brushes,
+  axes: readonly BrushAxis[],
+  trials: readonly TrialView[],
+): TrialView[] | null {
+  const used = axes.flatMap(({ id, of }) => {
+    const intervals = brushes[id] ?? [];
+    return intervals.length === 0 ? [] : [{ of, intervals }];
+  });
+  if (used.length === 0) return null;
+  return trials.filter((trial) =>
+    used.every(({ of, intervals }) => {
+      const at = of(trial);
+      return intervals.some(([from, to]) => from <= at && at <= to);
+    }),
+  );
 }
 
 export interface BrushesProperties {

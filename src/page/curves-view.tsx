@@ -1,6 +1,7 @@
 /** Metrics by epoch. */
 import { useMemo, useState } from "preact/hooks";
-import { type CurveLine, count, curvesOption, parameters, ranked } from "../charts/index.ts";
+import { type CurveLine, count, curvesOption, metric as formatMetric, parameters, ranked } from "../charts/index.ts";
+import type { CurveView } from "../page-data/index.ts";
 import type { ViewProperties } from "./app.tsx";
 import { Chart } from "./chart.tsx";
 import { linkTo, useAnswer, useColours, usePageState, useSource } from "./hooks.ts";
@@ -23,6 +24,8 @@ export function CurvesView({ data, place: { run } }: ViewProperties) {
   const [smoothing, setSmoothing] = useState(0);
   const [logY, setLogY] = useState(false);
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
+  /** Whose values stand in the legend; null: the last one, also when there is a newer one. */
+  const [at, setAt] = useState<number | null>(null);
   const selection = useSelection(run);
   const shown = [run, ...others].flatMap((id) => {
     const each = runs.get(id);
@@ -57,6 +60,8 @@ export function CurvesView({ data, place: { run } }: ViewProperties) {
       ),
     [lines, hidden, metric, smoothing, logY, colours],
   );
+  const last = lines.reduce((most, { curve }) => Math.max(most, curve.epochs.at(-1) ?? 0), 0);
+  const epoch = Math.min(at ?? last, last);
   const toggle = (key: string): void => {
     const next = new Set(hidden);
     if (!next.delete(key)) next.add(key);
@@ -124,11 +129,25 @@ export function CurvesView({ data, place: { run } }: ViewProperties) {
               Hide all
             </button>
           </div>
+          {last > 1 && (
+            <label>
+              Values of epoch{" "}
+              <input
+                type="range"
+                min="1"
+                max={last}
+                value={epoch}
+                onInput={({ currentTarget: { valueAsNumber } }) => setAt(valueAsNumber === last ? null : valueAsNumber)}
+              />{" "}
+              <output>{epoch}</output>
+            </label>
+          )}
           <ul>
-            {lines.map(({ key, name, words, colour }) => (
+            {lines.map(({ key, name, words, colour, curve }) => (
               <li key={key}>
                 <button type="button" aria-pressed={!hidden.has(key)} onClick={() => toggle(key)} title={words}>
-                  <i style={{ background: colour }} /> {name} <span class="faint">{words}</span>
+                  <i style={{ background: colour }} /> {name} <b>{formatMetric(valueAt(curve, metric, epoch))}</b>{" "}
+                  <span class="faint">{words}</span>
                 </button>
               </li>
             ))}
@@ -137,6 +156,11 @@ export function CurvesView({ data, place: { run } }: ViewProperties) {
       </div>
     </>
   );
+}
+
+/** What it was in that epoch, or had been before; null where it was not reported. */
+function valueAt({ epochs, metrics }: CurveView, metric: string, epoch: number): number | null {
+  return metrics[metric]?.findLast((value, at) => value !== null && (epochs[at] ?? 0) <= epoch) ?? null;
 }
 
 /** The chosen trials, or the best ones and those that run. */

@@ -13,7 +13,7 @@ import {
 } from "../charts/index.ts";
 import type { RunView, TrialView } from "../page-data/index.ts";
 import type { ViewProperties } from "./app.tsx";
-import { type BrushAxis, type Brushes, BrushFields, type Interval } from "./brushes.tsx";
+import { type BrushAxis, type Brushes, BrushFields, brushedBy, type Interval } from "./brushes.tsx";
 import { Chart } from "./chart.tsx";
 import { linkTo, useAnswer, useColours, useSource } from "./hooks.ts";
 import { useSelection } from "./selection.ts";
@@ -26,7 +26,6 @@ export function ParametersView({ data, place: { run } }: ViewProperties) {
   const selection = useSelection(run);
   const [chart, setChart] = useState<ECharts | null>(null);
   const [brushes, setBrushes] = useState<Brushes>({});
-  const [brushed, setBrushed] = useState<readonly string[] | null>(null);
   const trials = useMemo(() => ranked(data).filter(({ best }) => best !== null), [view]);
   const option = useMemo(() => parallelOption(trials, view, colours), [trials, colours]);
   const axes = useMemo(() => brushAxes(trials, view), [trials]);
@@ -35,14 +34,10 @@ export function ParametersView({ data, place: { run } }: ViewProperties) {
     made.on("axisareaselected", (event) => {
       const { parallelAxisId, intervals } = event as unknown as AxisAreaSelected;
       setBrushes((before) => ({ ...before, [parallelAxisId]: intervals }));
-      setBrushed(activeTrials(made));
     });
   };
-  // The best first, as the curves take the first ones.
-  const chosen = useMemo(() => {
-    const active = new Set(brushed);
-    return trials.filter(({ id }) => active.has(id));
-  }, [trials, brushed]);
+  // Also of those that came after the brush. The best first, as the curves take the first ones.
+  const chosen = useMemo(() => brushedBy(brushes, axes, trials), [brushes, axes, trials]);
   return (
     <>
       <h2>Parallel coordinates</h2>
@@ -71,13 +66,13 @@ export function ParametersView({ data, place: { run } }: ViewProperties) {
               chart?.dispatchAction({ type: "axisAreaSelect", parallelAxisId, intervals })
             }
           />
-          {brushed !== null && (
+          {chosen !== null && (
             <section aria-live="polite">
               <h3>
-                {count(brushed.length, "trial")} brushed{" "}
+                {count(chosen.length, "trial")} brushed{" "}
                 <button
                   type="button"
-                  disabled={brushed.length === 0}
+                  disabled={chosen.length === 0}
                   onClick={() => selection.replace(chosen.map(({ id }) => id))}
                 >
                   Choose them for the curves
@@ -91,7 +86,7 @@ export function ParametersView({ data, place: { run } }: ViewProperties) {
                   </li>
                 ))}
               </ol>
-              {brushed.length > MOST_LISTED && <p class="faint">and {brushed.length - MOST_LISTED} more</p>}
+              {chosen.length > MOST_LISTED && <p class="faint">and {chosen.length - MOST_LISTED} more</p>}
             </section>
           )}
         </>
@@ -155,29 +150,13 @@ function brushAxes(trials: readonly TrialView[], { parameters: paths, metric }: 
       name: names.get(path) ?? path,
       values: kind === "category" ? values : null,
       extent: extentOf(numbers),
+      of: (trial: TrialView) => {
+        const given = trial.parameters[path];
+        return given === undefined ? Number.NaN : kind === "category" ? values.indexOf(String(given)) : Number(given);
+      },
     };
   });
   const best = trials.flatMap(({ best: of }) => of?.value ?? []);
-  return [...axes, { id: METRIC_AXIS, name: metric, values: null, extent: extentOf(best) }];
-}
-
-/** The trials that all brushes leave; null without a brush. */
-function activeTrials(chart: ECharts): string[] | null {
-  const options = chart.getOption() as {
-    parallelAxis?: { activeIntervals?: unknown[] }[];
-    series?: { data?: { name: string }[] }[];
-  };
-  const model = (chart as unknown as Model).getModel().getSeriesByIndex(0);
-  const items = options.series?.[0]?.data ?? [];
-  const active = model.getRawIndicesByActiveState("active");
-  const inactive = model.getRawIndicesByActiveState("inactive");
-  if (active.length === 0 && inactive.length === 0) return null;
-  return active.flatMap((index) => items[index]?.name ?? []);
-}
-
-/** Documented for this purpose, but not in ECharts' types. */
-interface Model {
-  getModel(): {
-    getSeriesByIndex(index: number): { getRawIndicesByActiveState(state: "active" | "inactive"): number[] };
-  };
+  const of = (trial: TrialView): number => trial.best?.value ?? Number.NaN;
+  return [...axes, { id: METRIC_AXIS, name: metric, values: null, extent: extentOf(best), of }];
 }

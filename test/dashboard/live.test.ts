@@ -76,11 +76,21 @@ describe("the page of a run that goes on", { skip: noBrowser, timeout: 120_000 }
   it("follows a log", async () => {
     const log = runFiles.trialLog(dir(), "0002");
     await mkdir(path.dirname(log), { recursive: true });
-    await writeFile(log, "one\n");
+    const lines = Array.from({ length: 2_000 }, (_, line) => `line ${line}\n`).join("");
+    await writeFile(log, `${lines}one\n`);
     await page.getByRole("link", { name: "0002" }).first().click();
-    await page.getByText("one").waitFor();
-    await appendFile(log, "two\n");
-    await page.locator("pre.log").getByText("two").waitFor();
+    const box = page.locator("pre.log");
+    await box.getByText("one").waitFor();
+    const fromEnd = () => box.evaluate((element) => element.scrollHeight - element.scrollTop - element.clientHeight);
+    assert.ok((await fromEnd()) < 2, "it opens at its end");
+    // Many lines at once are followed, too.
+    await appendFile(log, `${lines}two\n`);
+    await box.getByText("two").waitFor();
+    assert.ok((await fromEnd()) < 2);
+    await box.evaluate((element) => element.scrollTo(0, 100));
+    await appendFile(log, "three\n");
+    await box.getByText("three").waitFor();
+    assert.equal(await box.evaluate((element) => element.scrollTop), 100, "who reads further up is left there");
   });
 
   it("says that a journal is broken and shows what it knows, until it is mended", async () => {
@@ -100,12 +110,25 @@ describe("the page of a run that goes on", { skip: noBrowser, timeout: 120_000 }
     await tile("Best val_dice0.7500").waitFor();
   });
 
+  it("keeps a brush while trials come", async () => {
+    await page.getByRole("link", { name: "Parameters" }).click();
+    await page.getByText("Brush by values", { exact: true }).click();
+    await page.getByLabel("val_dice from").fill("0.5");
+    await page.keyboard.press("Tab");
+    await page.getByRole("heading", { name: "1 trial brushed" }).waitFor();
+    await begin("0003");
+    await report("0003", 1, 0.6);
+    await page.getByRole("heading", { name: "2 trials brushed" }).waitFor();
+    assert.equal(await page.getByLabel("val_dice from").inputValue(), "0.5");
+    await shoot(page, "brushed");
+    await page.getByRole("link", { name: "Overview" }).click();
+  });
+
   it("lets go of its stream while nobody sees it, and is up to date when somebody does", async () => {
     const hidden = await openPage(browser);
     await hidden.page.clock.install();
-    await hidden.page.addInitScript(() => {
-      Object.defineProperty(document, "hidden", { get: () => document.documentElement.dataset.hidden === "yes" });
-    });
+    const content = `Object.defineProperty(document, "hidden", { get: () => document.documentElement.dataset.hidden === "yes" });`;
+    await hidden.page.addInitScript({ content });
     const hide = (is: "yes" | "no") =>
       hidden.page.evaluate((value) => {
         document.documentElement.dataset.hidden = value;
@@ -160,7 +183,7 @@ describe("the page of a run that goes on", { skip: noBrowser, timeout: 120_000 }
   });
 
   it("sees the end", async () => {
-    for (const trial of ["0001", "0002"])
+    for (const trial of ["0001", "0002", "0003"])
       run.record({ type: "trial_ended", trial, attempt: 1, state: "completed", metrics: {}, error: null });
     run.record({ type: "run_ended", state: "finished" });
     await run.close();

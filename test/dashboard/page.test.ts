@@ -120,6 +120,19 @@ describe("the page", { skip: noBrowser, timeout: 300_000 }, () => {
     const smooth = await until(picture, before);
     await page.getByLabel("Log axis").check();
     await until(picture, smooth);
+    // What the mouse finds along the curves, the keyboard does here.
+    const values = () => page.locator(".legend li b").allTextContents();
+    const lastValues = await values();
+    assert.ok(
+      lastValues.every((value) => /^0\.\d{4}$/.test(value)),
+      lastValues.join(),
+    );
+    await page.getByLabel("Values of epoch").press("Home");
+    await page.locator(".legend output").getByText("1", { exact: true }).waitFor();
+    assert.ok(
+      (await values()).every((value, at) => value < (lastValues[at] ?? "")),
+      "they have learnt since",
+    );
     await page.getByLabel("Metric").selectOption("loss");
     await page.getByRole("img", { name: "loss by epoch of 10 trials" }).waitFor();
     await page
@@ -215,6 +228,15 @@ describe("the page", { skip: noBrowser, timeout: 300_000 }, () => {
       }),
     );
     await shoot(page, "many");
+    await show("#/1/parameters");
+    await drawn().waitFor();
+    await page.getByText("Brush by values", { exact: true }).click();
+    const bounds = ["0.5", "0.6", "0.7", "0.8"];
+    await quick("brush", () => page.evaluate(brushed, bounds.pop() ?? ""));
+    await page.getByRole("heading", { name: /[\d,]+ trials? brushed/ }).waitFor();
+    await show("#/1/curves");
+    await page.locator(".legend li button").nth(9).waitFor();
+    await quick("hide a curve", () => page.evaluate(hiddenCurve));
     for (const view of ["parameters", "timeline", "curves"]) {
       const begin = performance.now();
       await show(`#/1/${view}`);
@@ -304,6 +326,23 @@ async function typed(text: string): Promise<number> {
   const begin = performance.now();
   input.value = text;
   input.dispatchEvent(new Event("input", { bubbles: true }));
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  return performance.now() - begin;
+}
+
+async function brushed(from: string): Promise<number> {
+  const input = document.querySelector<HTMLInputElement>('.brushes input[aria-label="val_dice from"]');
+  if (input === null) throw new Error("no brush");
+  const begin = performance.now();
+  input.value = from;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  return performance.now() - begin;
+}
+
+async function hiddenCurve(): Promise<number> {
+  const begin = performance.now();
+  document.querySelector<HTMLButtonElement>(".legend li button")?.click();
   await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
   return performance.now() - begin;
 }
