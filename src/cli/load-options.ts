@@ -1,6 +1,5 @@
 import type { Experiment, LoadOptions } from "../index.ts";
 import type { ExperimentArguments } from "./run-options.ts";
-import { say } from "./say.ts";
 
 /** What the command line changes in an experiment file. */
 export function loadOptions(
@@ -27,5 +26,5 @@ export function loadOptions(
  */
 export function sayIfUnstaged({ data, search }: Experiment, stage: string | undefined): void {
   if (stage === undefined || data !== undefined || "data.dir" in search.space) return;
-  say("nothing is copied to the nodes (--stage-to-local): the experiment names no data.dir");
+  process.stderr.write("nothing is copied to the nodes (--stage-to-local): the experiment names no data.dir\n");
 }

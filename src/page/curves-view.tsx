@@ -111,7 +111,7 @@ export function CurvesView({ data, place: { run } }: ViewProperties) {
       </div>
       {answer.error !== null && <p class="trouble">{answer.error}</p>}
       <div class="with-legend">
-        <Chart option={option} height={480} label={`${metric} by epoch of ${count(lines.length, "trial")}`} />
+        <Chart option={option} height={480} label={`${metric} by epoch of ${count(lines.length, "trial")}`} zoom />
         <div class="legend">
           <p class="faint">
             {selection.trials.length === 0

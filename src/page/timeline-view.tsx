@@ -52,6 +52,7 @@ export function TimelineView({ data, place: { run } }: ViewProperties) {
           height={timelineHeight(lanes)}
           label={`${count(attempts.length, "attempt")} at trials on ${count(lanes.length, "GPU")} over time`}
           onReady={onReady}
+          zoom
         />
       )}
       <Cluster lanes={lanes} view={view} run={run} end={end} />

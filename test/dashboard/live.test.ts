@@ -64,10 +64,10 @@ describe("the page of a run that goes on", { skip: noBrowser, timeout: 120_000 }
     await page.locator("header").getByText("running", { exact: true }).waitFor();
     await page.locator("header").getByText("connected", { exact: true }).waitFor();
     await page.getByRole("link", { name: "Curves" }).click();
-    await page.getByRole("img", { name: "val_dice by epoch of 1 trial" }).waitFor();
+    await page.getByRole("img", { name: /^val_dice by epoch of 1 trial; / }).waitFor();
     await begin("0002");
     await report("0002", 1, 0.5);
-    await page.getByRole("img", { name: "val_dice by epoch of 2 trials" }).waitFor();
+    await page.getByRole("img", { name: /^val_dice by epoch of 2 trials; / }).waitFor();
     await page.getByRole("link", { name: "Timeline" }).click();
     await page.getByRole("heading", { name: "1 of 2 GPUs busy" }).waitFor();
     await shoot(page, "live");

@@ -132,6 +132,25 @@ describe("the viewer", { skip: noBrowser, timeout: 180_000 }, () => {
     await page.context().close();
   });
 
+  it("has room in a report, also beside more trials than that has", async () => {
+    const parameters = (trial: string) => ({ "model.norm": `${trial} ${"long ".repeat(700)}` });
+    const many = path.join(dir, "many");
+    const experiment = defineExperiment({
+      name: "many",
+      trainer: { module: "task.mjs" },
+      search: { space: { "model.norm": { choice: ["batch", "group"] } }, limits: { trials: 4_000 }, sampler: "random" },
+    });
+    const made: Made[] = [[0, { type: "run_started", version: 2, experiment, host: "h", pid: 1 }]];
+    for (let number = 1; number <= 4_000; number++) {
+      const trial = String(number).padStart(4, "0");
+      made.push([number, { type: "trial_created", trial, parameters: parameters(trial) }]);
+    }
+    await writeRun(many, experiment, made);
+    const { bytes, remarks } = await writePageReport(many, path.join(many, "report.html"));
+    assert.ok(bytes < 8_000_000, `${bytes} bytes`);
+    assert.deepEqual(remarks, ["of 4000 trials the best 1000 are in it"]);
+  });
+
   it("is in a report, which opens from disk and asks nobody for anything", async () => {
     const { file, bytes, remarks } = await writePageReport(dir, path.join(dir, "report.html"));
     assert.deepEqual([(await stat(file)).size, remarks], [bytes, []]);
