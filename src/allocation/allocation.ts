@@ -1,6 +1,6 @@
 /** The SLURM job in which this process runs, from the environment that SLURM gives it (sbatch(1), "OUTPUT ENVIRONMENT VARIABLES"). */
 import { DistmisError } from "../errors/index.ts";
-import { jobGpus, slurm } from "../slurm/index.ts";
+import { type HostGpus, jobGpus, slurm } from "../slurm/index.ts";
 
 export interface Host {
   /** As SLURM calls the node. */
@@ -8,7 +8,7 @@ export interface Host {
   /** CPUs that the job has there. */
   cpus: number;
   /** GPUs that it has there; null where that is not known, see {@link withGpus}. */
-  gpus: number | null;
+  gpus: HostGpus | null;
 }
 
 export interface Allocation {
@@ -58,7 +58,7 @@ export async function findAllocation(environment: Environment = process.env): Pr
 
 /** The same, with the GPUs of each host where SLURM tells of them. */
 export async function withGpus(allocation: Allocation): Promise<Allocation> {
-  const gpus = await jobGpus(allocation.jobId).catch(() => new Map<string, number>());
+  const gpus = await jobGpus(allocation.jobId).catch((): ReadonlyMap<string, HostGpus> => new Map());
   return { ...allocation, hosts: allocation.hosts.map((host) => ({ ...host, gpus: gpus.get(host.name) ?? null })) };
 }
 

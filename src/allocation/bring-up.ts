@@ -116,8 +116,8 @@ function startNodes(
       },
       {
         ready(address, gpus) {
-          if (host.gpus !== null && gpus < host.gpus)
-            notice(`${host.name}: job ${jobId} has ${host.gpus} GPUs there, but its step was given ${gpus}`);
+          if (host.gpus !== null && gpus < host.gpus.count)
+            notice(`${host.name}: job ${jobId} has ${host.gpus.count} GPUs there, but its step was given ${gpus}`);
           if (role === "head") {
             head.resolve(address);
             for (const step of steps.slice(1)) step.join(address);

@@ -36,7 +36,7 @@ export interface HostEvents {
  * step of one task a node (srun(1), "INPUT ENVIRONMENT VARIABLES").
  */
 const JOBS_OPTIONS =
-  /^SLURM_(NTASKS.*|NPROCS|TASKS_PER_NODE|CPUS_PER_(TASK|GPU)|TRES_PER_TASK|MEM_PER_.*|GPUS|GPUS_PER_.*|GPU_BIND|GRES|GRES_FLAGS|EXPORT_ENV|DISTRIBUTION|CPU_BIND.*|MEM_BIND.*|EXCLUSIVE|EXACT|OVERLAP|THREADS_PER_CORE|HINT|NODELIST|NNODES|NUM_NODES|STEP_.*|KILL_BAD_EXIT|WAIT|OPEN_MODE|THREAD_.*|LABELIO|UNBUFFEREDIO|STDIN.*)$/;
+  /^SLURM_(NTASKS.*|NPROCS|TASKS_PER_NODE|CPUS_PER_(TASK|GPU)|TRES_PER_TASK|MEM_PER_.*|GPUS|GPUS_PER_.*|GPU_BIND|GRES|GRES_FLAGS|DISTRIBUTION|CPU_BIND.*|MEM_BIND.*|EXCLUSIVE|EXACT|OVERLAP|THREADS_PER_CORE|HINT|NODELIST|NNODES|NUM_NODES|STEP_.*|KILL_BAD_EXIT|WAIT|OPEN_MODE|THREAD_.*|LABELIO|UNBUFFEREDIO|STDIN.*)$/;
 
 export function stepEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !JOBS_OPTIONS.test(name)));
@@ -44,16 +44,15 @@ export function stepEnvironment(): NodeJS.ProcessEnv {
 
 /** Options of a step that has all of the job's share of one node. */
 export function stepArguments({ name, cpus, gpus }: Host): string[] {
-  // A step of a job that asked for a sum of GPUs (`--gpus`) is refused without a number of its own.
-  const own =
-    process.env.SLURM_GPUS === undefined || gpus === null ? [] : [gpus > 0 ? `--gres=gpu:${gpus}` : "--gres=none"];
+  const gres = gpus === null || gpus.count === 0 ? "none" : `gpu:${gpus.count}`;
   return [
-    ...own,
+    // Of a job that asked for a sum of GPUs (`--gpus`), a step is refused that does not say how many.
+    ...(gpus?.ofSum ? [`--gres=${gres}`] : []),
     // Beside the batch script's own step, and others of the job.
     ...["--overlap", "--nodes=1", "--ntasks=1", `--nodelist=${name}`, `--cpus-per-task=${cpus}`, "--mem=0"],
-    // Whose end does not end the job, and for which the loss of its node is not the loss of the others.
     // Also in a job of `--export=NONE`, which says so to its steps.
     "--export=ALL",
+    // Whose end does not end the job, and for which the loss of its node is not the loss of the others.
     ...["--no-kill", "--kill-on-bad-exit=0", "--wait=0", "--unbuffered"],
   ];
 }

@@ -110,8 +110,8 @@ export async function ownBatchScript(): Promise<string | null> {
   return jobId === undefined ? null : batchScript(jobId, ownArguments()).catch(() => null);
 }
 
-/** Whether SLURM has promised the nodes of this job to another one, and has ended its steps. */
+/** Whether SLURM has promised the nodes of this job to another one, and has ended its steps; false where it does not say. */
 export async function isPreempted(): Promise<boolean> {
-  const { jobId } = await findAllocation();
-  return (await ownState(jobId))?.preempted ?? false;
+  const { SLURM_JOB_ID: jobId } = process.env;
+  return jobId !== undefined && ((await ownState(jobId))?.preempted ?? false);
 }

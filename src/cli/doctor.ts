@@ -6,7 +6,7 @@ import { say } from "./say.ts";
 import { listenForStop } from "./signals.ts";
 import { type SlurmArguments, slurmConnection, withNodeOptions } from "./slurm-options.ts";
 
-interface Arguments extends Omit<SlurmArguments, "max-requeues"> {
+interface Arguments extends Pick<SlurmArguments, "node-deadline" | "interface"> {
   json: boolean;
   runs: string;
   cluster: boolean;
@@ -56,7 +56,7 @@ export const doctorCommand: CommandModule<object, Arguments> = {
     }
     if (!(deadline > 0)) throw new DistmisError("USAGE", `--deadline: expected more than 0 seconds, found ${deadline}`);
     // Whatever comes is looked at, and what does not is told.
-    const slurm = { minNodes: 1, ...slurmConnection(args) };
+    const slurm = { ...slurmConnection(args), minNodes: 1 };
     const { connect, findAllocation, startOnFirstNode } = await import("../index.ts");
     let hosts: string[] = [];
     if (rayAddress === "slurm") {

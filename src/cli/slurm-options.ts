@@ -10,13 +10,8 @@ export interface SlurmArguments {
 }
 
 /** How the nodes of a job come together. */
-export function withNodeOptions<T>(yargs: Argv<T>): Argv<T & Omit<SlurmArguments, "max-requeues">> {
+export function withNodeOptions<T>(yargs: Argv<T>): Argv<T & Pick<SlurmArguments, "node-deadline" | "interface">> {
   return yargs
-    .option("min-nodes", {
-      type: "number",
-      requiresArg: true,
-      describe: "In a SLURM job: begin with so many nodes if the others don't come. Default: all",
-    })
     .option("node-deadline", {
       type: "number",
       requiresArg: true,
@@ -30,11 +25,18 @@ export function withNodeOptions<T>(yargs: Argv<T>): Argv<T & Omit<SlurmArguments
 }
 
 export function withSlurmOptions<T>(yargs: Argv<T>): Argv<T & SlurmArguments> {
-  return withNodeOptions(yargs).option("max-requeues", {
-    type: "number",
-    requiresArg: true,
-    describe: "In a SLURM job: how often it goes back into the queue when its time limit is near (SIGUSR1). Default: 0",
-  });
+  return withNodeOptions(yargs)
+    .option("min-nodes", {
+      type: "number",
+      requiresArg: true,
+      describe: "In a SLURM job: begin with so many nodes if the others don't come. Default: all",
+    })
+    .option("max-requeues", {
+      type: "number",
+      requiresArg: true,
+      describe:
+        "In a SLURM job: how often it goes back into the queue when its time limit is near (SIGUSR1). Default: 0",
+    });
 }
 
 /**

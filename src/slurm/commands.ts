@@ -18,8 +18,8 @@ export async function slurm(program: SlurmProgram, args: readonly string[]): Pro
     const { stdout } = await promisify(execFile)(program, args, {
       timeout: DEADLINE_MILLISECONDS,
       maxBuffer: MAX_OUTPUT_BYTES,
-      // Times are read; a person may have another format for them.
-      env: { ...process.env, SLURM_TIME_FORMAT: "standard" },
+      // Times are read; a person may have another format for them. A job would inherit it.
+      env: program === "sbatch" ? process.env : { ...process.env, SLURM_TIME_FORMAT: "standard" },
     });
     return stdout;
   } catch (error) {

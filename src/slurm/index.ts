@@ -3,7 +3,7 @@
 export { cancelJob } from "./cancel.ts";
 export { checkCapacity, type Need } from "./capacity.ts";
 export { type SlurmProgram, slurm } from "./commands.ts";
-export { jobGpus } from "./job-gpus.ts";
+export { type HostGpus, jobGpus } from "./job-gpus.ts";
 export { batchScript, type JobState, jobHasEnded, jobState } from "./job-state.ts";
 export { type Job, readJobs, recordJob } from "./jobs.ts";
 export { readJobLog } from "./read-job-log.ts";

@@ -16,9 +16,9 @@ test("GPUs of a job's nodes, as SLURM tells of them", () => {
      Nodes=cpu1 CPU_IDs=0-3 Mem=0 GRES=
    MinCPUsNode=4`;
   const expected = [
-    { nodes: "node1", gpus: 2 },
-    { nodes: "as[01-02,07]", gpus: 4 },
-    { nodes: "cpu1", gpus: 0 },
+    { nodes: "node1", count: 2 },
+    { nodes: "as[01-02,07]", count: 4 },
+    { nodes: "cpu1", count: 0 },
   ];
   assert.deepEqual(gpusOf(text), expected);
 });

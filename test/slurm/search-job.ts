@@ -12,8 +12,16 @@ export interface SearchJobs {
   readonly folder: string;
   /** Writes an experiment of trials that count `epochs` epochs of 50 ms. Returns its file. */
   experiment(name: string, epochs: number, trials: number, more?: string): string;
-  /** Submits a search in it, and returns the job's id. */
-  submit(experiment: string, options: readonly string[], runOptions?: readonly string[]): Promise<string>;
+  /**
+   * Submits a search in it, and returns the job's id.
+   * @param variables "NAME=value" of the shell that submits it, and so of the job
+   */
+  submit(
+    experiment: string,
+    options: readonly string[],
+    runOptions?: readonly string[],
+    variables?: readonly string[],
+  ): Promise<string>;
   /** What a job has printed so far. */
   log(job: string): string;
   /** Waits until it has printed this. */
@@ -71,7 +79,7 @@ export async function searchJobs(
       fs.writeFileSync(file, `name: ${name}\n${task}\n${space}\nresources: { cpus_per_replica: 1 }\n${more}`);
       return file;
     },
-    async submit(experiment, options, runOptions = []) {
+    async submit(experiment, options, runOptions = [], variables = []) {
       const name = path.basename(experiment, ".yaml");
       const args = ["run", experiment, "--run-dir", path.join(folder, "runs", name), "--ray-address", "slurm"];
       const command = program([...args, ...runOptions])
@@ -82,7 +90,7 @@ export async function searchJobs(
       const all = [`--output=${path.join(folder, "%j.log")}`, "--open-mode=append", ...options];
       const lines = all.map((option) => `#SBATCH ${option}`);
       fs.writeFileSync(script, `#!/bin/bash\n${lines.join("\n")}\nexec ${command}\n`);
-      return (await exec("sbatch", "--parsable", script)).trim();
+      return (await exec("env", ...variables, "sbatch", "--parsable", script)).trim();
     },
     async said(job, what, deadlineMs = 120_000) {
       const over = ["COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL"];
