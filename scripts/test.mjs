@@ -23,8 +23,8 @@ function testFiles(place) {
     .sort();
 }
 
-/** What mostly waits, for minutes, for the time limits of SLURM's jobs. */
-const WAITING = ["test/slurm/requeue.test.ts"];
+/** What mostly waits, for minutes, for the time limits of SLURM's jobs and for its scheduler. */
+const WAITING = ["requeue", "successor", "users"].map((name) => `test/slurm/${name}.test.ts`);
 /** What mostly computes, and has no deadline that another's load could break: it runs beside that. */
 const COMPUTING =
   "analysis augment config data inference metrics model model-folder nifti phantom picture pipeline prepare tensorboard tensorflow";
