@@ -93,10 +93,10 @@ async function submitSuccessor(jobId: string, restarts: number, why: string): Pr
     `--dependency=afterany:${jobId}`,
     // The count of this job would be inherited.
     `--export=ALL,DISTMIS_RESTARTS=${restarts + 1},SLURM_RESTART_COUNT=0`,
-    batch,
-    ...ownArguments(),
+    batch.file,
+    ...batch.args,
   ]);
-  return { job: printed.trim().split(";")[0] ?? "", script: batch };
+  return { job: printed.trim().split(";")[0] ?? "", script: batch.file };
 }
 
 /** Those that the batch script got, and handed on to `distmis run`: it says how many. */
@@ -107,7 +107,8 @@ function ownArguments(): string[] {
 /** The batch script in which this process runs, as it was submitted; null if there is none, or SLURM does not say. */
 export async function ownBatchScript(): Promise<string | null> {
   const { SLURM_JOB_ID: jobId } = process.env;
-  return jobId === undefined ? null : batchScript(jobId, ownArguments()).catch(() => null);
+  if (jobId === undefined) return null;
+  return (await batchScript(jobId, ownArguments()).catch(() => null))?.file ?? null;
 }
 
 /** Whether SLURM has promised the nodes of this job to another one, and has ended its steps; false where it does not say. */

@@ -56,19 +56,27 @@ const FORGOTTEN: JobState = {
   startAt: null,
 };
 
+/** What sbatch was given. */
+export interface BatchScript {
+  /** Absolute. */
+  file: string;
+  args: readonly string[];
+}
+
 /**
- * The file that was submitted as the script of a job, absolute; null if the job has none or it can't be told from its arguments.
- * @param given arguments that the script got
+ * What was submitted as a job; null if it was no script, or that can't be told from its arguments.
+ * @param given the arguments that it got, if any
  * @throws DistmisError SLURM_FAILED, SETUP_INCOMPLETE
  */
-export async function batchScript(job: string, given: readonly string[]): Promise<string | null> {
+export async function batchScript(job: string, given: readonly string[]): Promise<BatchScript | null> {
   const fields = fieldsOf(await slurm("scontrol", ["show", "job", job]));
   const command = fields.get("Command") ?? "";
   if (fields.get("BatchFlag") !== "1" || !path.isAbsolute(command)) return null;
   // SLURM joins them by blanks.
   const end = given.map((word) => ` ${word}`).join("");
-  const file = end !== "" && command.endsWith(end) ? command.slice(0, -end.length) : command;
-  return existsSync(file) ? file : null;
+  const args = command.endsWith(end) ? given : [];
+  const file = args.length > 0 ? command.slice(0, -end.length) : command;
+  return existsSync(file) ? { file, args } : null;
 }
 
 /**
