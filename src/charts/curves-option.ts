@@ -9,6 +9,8 @@ export interface CurveLine {
   name: string;
   curve: CurveView;
   colour: string;
+  /** Tells it from another one of its colour. */
+  dashed: boolean;
 }
 
 export interface CurvesLook {
@@ -40,14 +42,17 @@ export function curvesOption(lines: readonly CurveLine[], { metric, smoothing, l
       ...axisStyle(colours),
     },
     yAxis: { type: logY ? "log" : "value", scale: true, name: metric, ...axisStyle(colours) },
-    dataZoom: [{ type: "inside" }, { type: "slider", height: 18, bottom: 8 }],
-    series: lines.map(({ key, name, curve, colour }, index) => ({
+    // Points beside what is shown stay: lines lead to them.
+    dataZoom: [
+      { type: "inside", filterMode: "none" },
+      { type: "slider", height: 18, bottom: 8, filterMode: "none" },
+    ],
+    series: lines.map(({ key, name, curve, colour, dashed }) => ({
       id: key,
       name,
       type: "line",
       color: colour,
-      // Beyond the colours, dashes tell lines apart.
-      lineStyle: { width: 1.5, type: index >= colours.series.length ? "dashed" : "solid" },
+      lineStyle: { width: 1.5, type: dashed ? "dashed" : "solid" },
       showSymbol: curve.epochs.length === 1,
       emphasis: { focus: "series" },
       data: smoothed(curve.metrics[metric] ?? [], smoothing).map((value, at) => [

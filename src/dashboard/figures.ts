@@ -92,9 +92,10 @@ function curvesFigure(board: RunBoard, remarks: string[]): Figure | null {
   const lines = trials.slice(0, MOST_CURVES).flatMap((trial, index) => {
     const curve = board.curve(trial.id);
     const colour = PAPER.series[index % PAPER.series.length] ?? PAPER.accent;
+    const dashed = index >= PAPER.series.length;
     return curve === null
       ? []
-      : [{ key: trial.id, name: trial.id, curve, colour, words: parameters(trial.parameters) }];
+      : [{ key: trial.id, name: trial.id, curve, colour, dashed, words: parameters(trial.parameters) }];
   });
   if (lines.length === 0) return none("curves", `no trial has reported ${run.metric}`, remarks);
   if (trials.length > lines.length) remarks.push(`curves: the best ${lines.length} of ${trials.length} trials`);

@@ -41,7 +41,7 @@ export async function writePageReport(dir: string, file: string): Promise<PageRe
   const { run } = board.changes(-1);
   if (run.trouble !== null) throw new DistmisError("RUN_REFUSED", run.trouble);
   const remarks: string[] = [];
-  const whole: Omit<ReportData, keyof Bounded> = {
+  const whole: Omit<ReportData, keyof Bounded | "remarks"> = {
     run,
     importance: await importanceOfBoard(board),
     experiment: await readFile(runFiles.experiment(board.dir), "utf8").catch(() => ""),
@@ -52,7 +52,8 @@ export async function writePageReport(dir: string, file: string): Promise<PageRe
   // Trials differ in what there is to tell of them.
   for (let most = MOST_TRIALS; ; most = Math.floor(most / 2)) {
     const { remarks: more, ...some } = bounded(board, most);
-    const html = pageOf({ ...whole, ...some }, assets);
+    const all = [...more, ...remarks];
+    const html = pageOf({ ...whole, ...some, remarks: all }, assets);
     const bytes = Buffer.byteLength(html);
     if (bytes > MOST_BYTES && most > 1) continue;
     if (bytes > MOST_BYTES)
@@ -61,7 +62,7 @@ export async function writePageReport(dir: string, file: string): Promise<PageRe
         `${file}: the report would have ${bytes} bytes, at most ${MOST_BYTES} are wanted`,
       );
     await replaceFile(file, html);
-    return { file, bytes, remarks: [...more, ...remarks] };
+    return { file, bytes, remarks: all };
   }
 }
 

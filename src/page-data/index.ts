@@ -163,6 +163,8 @@ export interface ReportData {
   importance: ImportanceView;
   experiment: string;
   previews: { trial: string; view: PreviewsView; volumes: Record<string, string> } | null;
+  /** What was left out, for a person. */
+  remarks: string[];
   /** When it was made. */
   madeAt: number;
   version: string;

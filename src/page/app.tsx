@@ -75,11 +75,11 @@ export function App() {
   }, [title]);
   // Of what had the focus nothing may be left: the keyboard goes on where the new view begins.
   const shownBefore = useRef("");
-  const shownNow = `${place.view}/${place.trial}`;
+  const shownNow = `${place.run}/${place.view}/${place.trial}`;
   useEffect(() => {
     const isLost = document.activeElement === null || document.activeElement === document.body;
     if (shownBefore.current !== "" && isLost) document.getElementById("view")?.focus({ preventScroll: true });
-    shownBefore.current = shownNow;
+    if (place.run !== "") shownBefore.current = shownNow;
   }, [shownNow]);
   const isDown = connection === "lost" || connection === "refused";
   return (
@@ -135,6 +135,9 @@ export function App() {
         <p class="trouble" role="alert">
           {CONNECTIONS[connection]}
         </p>
+      )}
+      {made !== null && made.remarks.length > 0 && (
+        <p class="remarks">This report does not hold everything: {made.remarks.join("; ")}.</p>
       )}
       {data?.view.trouble != null && (
         <p class="trouble" role="alert">

@@ -1,12 +1,15 @@
 /** The brushes of parallel coordinates as fields, one axis a line: they say what the mouse has brushed, and brush without a mouse. */
 import { value as formatValue } from "../charts/index.ts";
-import type { TrialView } from "../page-data/index.ts";
+import type { ParameterValue, TrialView } from "../page-data/index.ts";
 
-/** On one axis, both ends included; of a category by the places of its values. */
-export type Interval = [from: number, to: number];
+/** Both ends included. */
+export type Interval = readonly [from: number, to: number];
 
-/** By the id of an axis; one without a brush has no intervals, or is left out. */
-export type Brushes = Readonly<Record<string, readonly Interval[]>>;
+/** What of an axis is brushed, whatever the axis looks like: numbers, without an end where one is infinite; or values. */
+export type Brush = { readonly between: readonly Interval[] } | { readonly values: readonly string[] };
+
+/** By the id of an axis; one without a brush is left out. */
+export type Brushes = Readonly<Record<string, Brush>>;
 
 export interface BrushAxis {
   id: string;
@@ -15,8 +18,19 @@ export interface BrushAxis {
   values: readonly string[] | null;
   /** Of numbers: the smallest and the largest. */
   extent: Interval;
-  /** Where on it a trial is; NaN if nowhere. */
-  of(trial: TrialView): number;
+  /** What a trial has there; undefined if nothing. */
+  of(trial: TrialView): ParameterValue | undefined;
+}
+
+export function withBrush(brushes: Brushes, axis: string, brush: Brush | null): Brushes {
+  const { [axis]: _, ...others } = brushes;
+  return brush === null ? others : { ...others, [axis]: brush };
+}
+
+function isBrushed(brush: Brush, given: ParameterValue | undefined): boolean {
+  if (given === undefined) return false;
+  if ("values" in brush) return brush.values.includes(String(given));
+  return brush.between.some(([from, to]) => from <= Number(given) && Number(given) <= to);
 }
 
 /** The trials that all brushes leave, in their order; null without a brush. */
@@ -26,22 +40,37 @@ export function brushedBy(
   trials: readonly TrialView[],
 ): TrialView[] | null {
   const used = axes.flatMap(({ id, of }) => {
-    const intervals = brushes[id] ?? [];
-    return intervals.length === 0 ? [] : [{ of, intervals }];
+    const brush = brushes[id];
+    return brush === undefined ? [] : [{ of, brush }];
   });
   if (used.length === 0) return null;
-  return trials.filter((trial) =>
-    used.every(({ of, intervals }) => {
-      const at = of(trial);
-      return intervals.some(([from, to]) => from <= at && at <= to);
-    }),
-  );
+  return trials.filter((trial) => used.every(({ of, brush }) => isBrushed(brush, of(trial))));
+}
+
+/** A brush as ECharts draws it: on the axis as it is now, of a category by the places of its values. */
+export function intervalsOf(brush: Brush | undefined, { values, extent: [least, most] }: BrushAxis): Interval[] {
+  if (brush === undefined) return [];
+  if (values !== null) return runsOf(values.flatMap((value, place) => (isBrushed(brush, value) ? [place] : [])));
+  const between =
+    "between" in brush ? brush.between : brush.values.map((value): Interval => [Number(value), Number(value)]);
+  const within = (end: number): number => Math.min(most, Math.max(least, end));
+  return between.map(([from, to]) => [within(from), within(to)]);
+}
+
+/** What was drawn on an axis: to its end is without an end, as trials that come may be beyond. Null if nothing was. */
+export function brushOf(intervals: readonly Interval[], { values, extent: [least, most] }: BrushAxis): Brush | null {
+  if (intervals.length === 0) return null;
+  if (values !== null)
+    return { values: values.filter((_, place) => intervals.some(([from, to]) => from <= place && place <= to)) };
+  const open = ([from, to]: Interval): Interval => [from <= least ? -Infinity : from, to >= most ? Infinity : to];
+  return { between: intervals.map(open) };
 }
 
 export interface BrushesProperties {
   axes: readonly BrushAxis[];
   brushes: Brushes;
-  onBrush(axis: string, intervals: Interval[]): void;
+  /** Null ends the brush. */
+  onBrush(axis: BrushAxis, brush: Brush | null): void;
 }
 
 export function BrushFields({ axes, brushes, onBrush }: BrushesProperties) {
@@ -50,26 +79,26 @@ export function BrushFields({ axes, brushes, onBrush }: BrushesProperties) {
       <summary>Brush by values</summary>
       <div class="brushes">
         {axes.map((axis) => {
-          const intervals = brushes[axis.id] ?? [];
-          const brush = (chosen: Interval[]): void => onBrush(axis.id, chosen);
+          const brush = brushes[axis.id];
           return (
             <fieldset key={axis.id}>
               <legend>{axis.name}</legend>
               {axis.values === null ? (
-                <NumberFields axis={axis} brushed={intervals} onBrush={brush} />
+                <NumberFields axis={axis} brush={brush} onBrush={(next) => onBrush(axis, next)} />
               ) : (
                 <select
                   multiple
                   size={Math.min(4, axis.values.length)}
                   aria-label={axis.name}
-                  onChange={({ currentTarget }) => brush(runsOf([...currentTarget.selectedOptions].map(placeOf)))}
+                  onChange={({ currentTarget: { selectedOptions } }) =>
+                    onBrush(
+                      axis,
+                      selectedOptions.length === 0 ? null : { values: [...selectedOptions].map(optionValue) },
+                    )
+                  }
                 >
-                  {axis.values.map((each, place) => (
-                    <option
-                      key={each}
-                      value={place}
-                      selected={intervals.some(([from, to]) => from <= place && place <= to)}
-                    >
+                  {axis.values.map((each) => (
+                    <option key={each} value={each} selected={brush !== undefined && isBrushed(brush, each)}>
                       {each}
                     </option>
                   ))}
@@ -77,9 +106,9 @@ export function BrushFields({ axes, brushes, onBrush }: BrushesProperties) {
               )}{" "}
               <button
                 type="button"
-                disabled={intervals.length === 0}
+                disabled={brush === undefined}
                 aria-label={`End the brush of ${axis.name}`}
-                onClick={() => brush([])}
+                onClick={() => onBrush(axis, null)}
               >
                 All
               </button>
@@ -93,12 +122,14 @@ export function BrushFields({ axes, brushes, onBrush }: BrushesProperties) {
 
 interface NumberProperties {
   axis: BrushAxis;
-  brushed: readonly Interval[];
-  onBrush(intervals: Interval[]): void;
+  brush: Brush | undefined;
+  onBrush(brush: Brush | null): void;
 }
 
-function NumberFields({ axis: { name, extent }, brushed, onBrush }: NumberProperties) {
-  const whole: Interval = [brushed[0]?.[0] ?? extent[0], brushed.at(-1)?.[1] ?? extent[1]];
+const WITHOUT_END: Interval = [-Infinity, Infinity];
+
+function NumberFields({ axis: { name, extent }, brush, onBrush }: NumberProperties) {
+  const whole = wholeOf(brush);
   return (
     <>
       {([0, 1] as const).map((end) => (
@@ -108,11 +139,12 @@ function NumberFields({ axis: { name, extent }, brushed, onBrush }: NumberProper
           step="any"
           aria-label={`${name} ${end === 0 ? "from" : "to"}`}
           placeholder={formatValue(extent[end])}
-          value={brushed.length === 0 ? "" : Number(whole[end].toPrecision(6))}
-          onChange={({ currentTarget }) => {
-            const given = currentTarget.value === "" ? extent[end] : currentTarget.valueAsNumber;
-            const next: Interval = end === 0 ? [given, whole[1]] : [whole[0], given];
-            onBrush(next[0] <= extent[0] && next[1] >= extent[1] ? [] : [next]);
+          value={Number.isFinite(whole[end]) ? Number(whole[end].toPrecision(6)) : ""}
+          onChange={({ currentTarget: { value, valueAsNumber } }) => {
+            const given = value === "" ? WITHOUT_END[end] : valueAsNumber;
+            const [from, to]: Interval = end === 0 ? [given, whole[1]] : [whole[0], given];
+            const isNone = from === -Infinity && to === Infinity;
+            onBrush(isNone ? null : { between: [from <= to ? [from, to] : [to, from]] });
           }}
         />
       ))}
@@ -120,11 +152,18 @@ function NumberFields({ axis: { name, extent }, brushed, onBrush }: NumberProper
   );
 }
 
-const placeOf = (option: HTMLOptionElement): number => Number(option.value);
+/** From the lowest to the highest end of a brush. */
+function wholeOf(brush: Brush | undefined): Interval {
+  if (brush === undefined) return WITHOUT_END;
+  const ends = "between" in brush ? brush.between.flat() : brush.values.map(Number);
+  return [Math.min(...ends), Math.max(...ends)];
+}
+
+const optionValue = (option: HTMLOptionElement): string => option.value;
 
 /** Places one after the other are one interval, which is drawn as one. */
-export function runsOf(places: readonly number[]): Interval[] {
-  const runs: Interval[] = [];
+export function runsOf(places: readonly number[]): [number, number][] {
+  const runs: [number, number][] = [];
   for (const place of places) {
     const last = runs.at(-1);
     if (last !== undefined && last[1] === place - 1) last[1] = place;

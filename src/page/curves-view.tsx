@@ -48,7 +48,8 @@ export function CurvesView({ data, place: { run } }: ViewProperties) {
       const prefix = others.length > 0 ? `${of?.view.dir.split("/").at(-1)} ` : "";
       const colour = colours.series[index % colours.series.length] ?? colours.accent;
       const words = parameters(of?.trials.get(curve.trial)?.parameters ?? {});
-      return { key: `${id}/${curve.trial}`, name: `${prefix}${curve.trial}`, run: id, curve, words, colour };
+      const dashed = index >= colours.series.length;
+      return { key: `${id}/${curve.trial}`, name: `${prefix}${curve.trial}`, run: id, curve, words, colour, dashed };
     });
   }, [answer.value, colours, others]);
   const names = [...new Set(shown.flatMap(({ data: each }) => each.view.metrics))];

@@ -4,7 +4,7 @@ import { useAnswer, useSource } from "./hooks.ts";
 
 export function ExperimentView({ data, place: { run } }: ViewProperties) {
   const source = useSource();
-  const { value, error } = useAnswer(() => source.experiment(run), [source, run, data.view.parts]);
+  const { value, error } = useAnswer(() => source.experiment(run), [source, run, data.view.startedAt, data.view.parts]);
   return (
     <>
       <h2>experiment.yaml</h2>

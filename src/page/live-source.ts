@@ -18,6 +18,7 @@ export function liveSource(): Source {
   /** Null while the page is hidden, or the server is away and asked again. */
   let stream: EventSource | null = null;
   let isAway = false;
+  let wasLost = true;
   const connect = (): void => {
     if (document.hidden || stream !== null) return;
     const events = new EventSource("/api/events");
@@ -28,7 +29,8 @@ export function liveSource(): Source {
       // A stream begins with everything: what another server told is not true any more.
       if (first) {
         state.runs.clear();
-        state.generation++;
+        if (wasLost) state.generation++;
+        wasLost = false;
       }
       first = false;
       for (const change of message.runs) applyChange(state.runs, change);
@@ -39,6 +41,7 @@ export function liveSource(): Source {
       events.close();
       stream = null;
       isAway = true;
+      wasLost = true;
       tell("lost");
       void retry();
     };

@@ -1,6 +1,6 @@
 /** What the searched fields have to do with the metric: parallel coordinates, and how much each decides. */
 import type { ECharts } from "echarts/core";
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import {
   axisOf,
   count,
@@ -13,7 +13,17 @@ import {
 } from "../charts/index.ts";
 import type { RunView, TrialView } from "../page-data/index.ts";
 import type { ViewProperties } from "./app.tsx";
-import { type BrushAxis, type Brushes, BrushFields, brushedBy, type Interval } from "./brushes.tsx";
+import {
+  type Brush,
+  type BrushAxis,
+  type Brushes,
+  BrushFields,
+  brushedBy,
+  brushOf,
+  type Interval,
+  intervalsOf,
+  withBrush,
+} from "./brushes.tsx";
 import { Chart } from "./chart.tsx";
 import { linkTo, useAnswer, useColours, useSource } from "./hooks.ts";
 import { useSelection } from "./selection.ts";
@@ -29,15 +39,29 @@ export function ParametersView({ data, place: { run } }: ViewProperties) {
   const trials = useMemo(() => ranked(data).filter(({ best }) => best !== null), [view]);
   const option = useMemo(() => parallelOption(trials, view, colours), [trials, colours]);
   const axes = useMemo(() => brushAxes(trials, view), [trials]);
+  // The chart is made once, and brushed later.
+  const drawn = useRef(axes);
+  drawn.current = axes;
   const onReady = (made: ECharts): void => {
     setChart(made);
     made.on("axisareaselected", (event) => {
       const { parallelAxisId, intervals } = event as unknown as AxisAreaSelected;
-      setBrushes((before) => ({ ...before, [parallelAxisId]: intervals }));
+      const axis = drawn.current.find(({ id }) => id === parallelAxisId);
+      if (axis !== undefined) setBrushes((before) => withBrush(before, axis.id, brushOf(intervals, axis)));
     });
   };
   // Also of those that came after the brush. The best first, as the curves take the first ones.
   const chosen = useMemo(() => brushedBy(brushes, axes, trials), [brushes, axes, trials]);
+  // With new trials, an axis may be another one.
+  useEffect(() => {
+    const brushed = axes.filter(({ id }) => brushes[id] !== undefined);
+    if (chart !== null && brushed.length > 0) drawBrushes(chart, brushed, brushes);
+  }, [chart, option]);
+  const onBrush = (axis: BrushAxis, brush: Brush | null): void => {
+    const next = withBrush(brushes, axis.id, brush);
+    setBrushes(next);
+    if (chart !== null) drawBrushes(chart, [axis], next);
+  };
   return (
     <>
       <h2>Parallel coordinates</h2>
@@ -59,13 +83,7 @@ export function ParametersView({ data, place: { run } }: ViewProperties) {
             label={`Parameters and ${view.metric} of ${trials.length} trials`}
             onReady={onReady}
           />
-          <BrushFields
-            axes={axes}
-            brushes={brushes}
-            onBrush={(parallelAxisId, intervals) =>
-              chart?.dispatchAction({ type: "axisAreaSelect", parallelAxisId, intervals })
-            }
-          />
+          <BrushFields axes={axes} brushes={brushes} onBrush={onBrush} />
           {chosen !== null && (
             <section aria-live="polite">
               <h3>
@@ -133,7 +151,16 @@ function Importance({ data, run }: { data: ViewProperties["data"]; run: string }
 /** What ECharts says of a brush, and is told of one. */
 interface AxisAreaSelected {
   parallelAxisId: string;
-  intervals: Interval[];
+  intervals: readonly Interval[];
+}
+
+function drawBrushes(chart: ECharts, axes: readonly BrushAxis[], brushes: Brushes): void {
+  for (const axis of axes) {
+    const brush: AxisAreaSelected = { parallelAxisId: axis.id, intervals: intervalsOf(brushes[axis.id], axis) };
+    chart.dispatchAction({ type: "axisAreaSelect", ...brush }, { silent: true });
+  }
+  // ECharts takes it for the mouse's, which has drawn it: it draws the lines, and not the brush.
+  chart.setOption({});
 }
 
 function brushAxes(trials: readonly TrialView[], { parameters: paths, metric }: RunView): BrushAxis[] {
@@ -150,13 +177,10 @@ function brushAxes(trials: readonly TrialView[], { parameters: paths, metric }: 
       name: names.get(path) ?? path,
       values: kind === "category" ? values : null,
       extent: extentOf(numbers),
-      of: (trial: TrialView) => {
-        const given = trial.parameters[path];
-        return given === undefined ? Number.NaN : kind === "category" ? values.indexOf(String(given)) : Number(given);
-      },
+      of: (trial: TrialView) => trial.parameters[path],
     };
   });
   const best = trials.flatMap(({ best: of }) => of?.value ?? []);
-  const of = (trial: TrialView): number => trial.best?.value ?? Number.NaN;
+  const of = (trial: TrialView): number | undefined => trial.best?.value;
   return [...axes, { id: METRIC_AXIS, name: metric, values: null, extent: extentOf(best), of }];
 }

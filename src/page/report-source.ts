@@ -16,7 +16,7 @@ export function reportSource(data: ReportData): Source {
   return {
     state: { version: 1, generation: 1, connection: "report", runs: new Map([[run.id, only]]) },
     onlyPreviewed: previews?.trial ?? null,
-    made: { at: data.madeAt, version: data.version },
+    made: { at: data.madeAt, version: data.version, remarks: data.remarks },
     subscribe: () => () => {},
     curves: async (_run, wanted) => wanted.flatMap((trial) => curves.get(trial) ?? []),
     importance: async () => data.importance,

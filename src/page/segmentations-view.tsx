@@ -21,7 +21,10 @@ const MOVES: Record<string, [number, number, number]> = {
 export function SegmentationsView({ data, place: { run, trial: asked } }: ViewProperties) {
   const source = useSource();
   const order = ranked(data);
-  const id = asked || source.onlyPreviewed || order[0]?.id || "";
+  // The best one of now: who looks at it is not to look at another one of a sudden.
+  const best = useRef("");
+  best.current ||= order[0]?.id ?? "";
+  const id = asked || source.onlyPreviewed || best.current;
   const trial = data.trials.get(id);
   const { value: view, error } = useAnswer(() => source.previews(run, id), [source, run, id, trial?.epoch]);
   if (trial === undefined)

@@ -53,8 +53,8 @@ export interface Source {
   prediction(run: string, trial: string, index: number, epoch: number): Promise<Volume>;
   /** Of which trial there are predictions; null if that may be any. */
   readonly onlyPreviewed: string | null;
-  /** When a report was made, and by which version of distmis; null of a server. */
-  readonly made: { at: number; version: string } | null;
+  /** When a report was made, by which version of distmis, and without what; null of a server. */
+  readonly made: { at: number; version: string; remarks: readonly string[] } | null;
 }
 
 /** Brings what is known of a run up to date. */

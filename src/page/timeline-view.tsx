@@ -16,13 +16,14 @@ import {
 import type { RunView } from "../page-data/index.ts";
 import type { ViewProperties } from "./app.tsx";
 import { Chart } from "./chart.tsx";
-import { linkTo, useColours } from "./hooks.ts";
+import { linkTo, useColours, useSource } from "./hooks.ts";
 
 export function TimelineView({ data, place: { run } }: ViewProperties) {
   const { view, attempts } = data;
   const colours = useColours();
-  // A run that has ended stands still; one that runs goes on between two records.
-  const end = view.state === "running" ? Math.max(view.lastAt, Date.now()) : view.lastAt;
+  const { made } = useSource();
+  // A run that has ended stands still; one that runs goes on between two records, and did so when a report was made of it.
+  const end = view.state === "running" ? Math.max(view.lastAt, made?.at ?? Date.now()) : view.lastAt;
   const lanes = useMemo(() => lanesOf(attempts, view.startedAt, end), [view]);
   const option = useMemo(() => timelineOption(lanes, view.startedAt, end, colours), [lanes, colours]);
   // The chart is made once, and clicked later.

@@ -117,29 +117,36 @@ function Log({ run, trial, running }: { run: string; trial: string; running: boo
   const [seen, setSeen] = useState<(LogView & { all: string }) | null>(null);
   const [error, setError] = useState<string | null>(null);
   const box = useRef<HTMLPreElement>(null);
+  /** What was read of each replica's log: it is read on from there. */
+  const read = useRef(new Map<number, LogView & { all: string }>());
   useEffect(() => {
     if (log === null) return;
     let current = true;
     let timer = 0;
-    let known: (LogView & { all: string }) | null = null;
-    const read = async (): Promise<void> => {
+    const readOn = async (): Promise<void> => {
       try {
+        const known = read.current.get(rank);
         const piece = await log(run, trial, rank, known?.to ?? null);
         if (!current) return;
         // A log that is shorter than it was is another one.
-        const before = known === null || piece.size < known.to ? { from: piece.from, all: "" } : known;
+        if (known !== undefined && piece.size < known.to) {
+          read.current.delete(rank);
+          return readOn();
+        }
+        const before = known ?? { from: piece.from, all: "" };
         const whole: string = before.all + piece.text;
         const cut = Math.max(0, whole.length - MOST_CHARACTERS);
-        known = { ...piece, from: before.from + bytesOf(whole.slice(0, cut)), all: whole.slice(cut) };
-        setSeen(known);
+        const now = { ...piece, from: before.from + bytesOf(whole.slice(0, cut)), all: whole.slice(cut) };
+        read.current.set(rank, now);
+        setSeen(now);
         setError(null);
-        if (piece.to < piece.size) return read();
+        if (piece.to < piece.size) return readOn();
       } catch (failure) {
         if (current) setError(failure instanceof Error ? failure.message : String(failure));
       }
-      if (current && running) timer = window.setTimeout(read, LOG_MILLISECONDS);
+      if (current && running) timer = window.setTimeout(readOn, LOG_MILLISECONDS);
     };
-    void read();
+    void readOn();
     return () => {
       current = false;
       clearTimeout(timer);

@@ -89,7 +89,11 @@ export function TrialsView({ data, place: { run } }: ViewProperties) {
   };
   useEffect(() => {
     const place = rows.findIndex(({ id }) => id === before?.active);
-    if (place >= 0) moveTo(place);
+    if (place < 0) return;
+    // Who came by a link or a menu that is still there stays at that.
+    const isFree = [document.body, document.getElementById("view")].includes(document.activeElement as HTMLElement);
+    if (isFree) moveTo(place);
+    else virtual.scrollToIndex(place);
   }, []);
   const onKey = (event: KeyboardEvent, index: number, trial: TrialView): void => {
     const page = Math.floor((scroller.current?.clientHeight ?? 300) / ROW_PIXELS) - 1;
@@ -174,7 +178,7 @@ export function TrialsView({ data, place: { run } }: ViewProperties) {
                   aria-rowindex={index + 2}
                   aria-selected={selection.has(trial.id)}
                   tabIndex={trial.id === focusable ? 0 : -1}
-                  onFocus={() => setActive(trial.id)}
+                  onFocusIn={() => setActive(trial.id)}
                   onKeyDown={(event) => event.target === event.currentTarget && onKey(event, index, trial)}
                 >
                   <td>

@@ -71,7 +71,12 @@ export async function followRun(
     }
     // After trouble, a journal is read from its start.
     if (record.seq <= lastSeq) return;
-    reduce(record);
+    try {
+      reduce(record);
+    } catch (error) {
+      // It contradicts itself.
+      throw new DistmisError("RUN_REFUSED", `${file}: ${messageOf(error)}`, { cause: error });
+    }
     lastSeq = record.seq;
     onRecord(record);
   };

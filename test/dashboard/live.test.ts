@@ -119,7 +119,12 @@ describe("the page of a run that goes on", { skip: noBrowser, timeout: 120_000 }
     await begin("0003");
     await report("0003", 1, 0.6);
     await page.getByRole("heading", { name: "2 trials brushed" }).waitFor();
+    // An end that was left open is open.
+    await report("0003", 2, 0.78);
+    await page.getByRole("listitem").getByText("0.7800").waitFor();
+    await page.getByRole("heading", { name: "2 trials brushed" }).waitFor();
     assert.equal(await page.getByLabel("val_dice from").inputValue(), "0.5");
+    assert.equal(await page.getByLabel("val_dice to").inputValue(), "");
     await shoot(page, "brushed");
     await page.getByRole("link", { name: "Overview" }).click();
   });
@@ -135,18 +140,18 @@ describe("the page of a run that goes on", { skip: noBrowser, timeout: 120_000 }
         document.dispatchEvent(new Event("visibilitychange"));
       }, is);
     await hidden.page.goto(dashboard.url);
-    await hidden.page.locator(".tiles").getByText("0.7500").waitFor();
+    await hidden.page.locator(".tiles").getByText("0.7800").waitFor();
     await hide("yes");
     await hidden.page.clock.runFor(11_000);
     // Each comes with a message of its own: a page with a stream would have had the first ones.
     for (const [epoch, value] of [
-      [2, 0.77],
+      [2, 0.79],
       [3, 0.8],
     ] as const) {
       await report("0001", epoch, value);
       await tile(`Best val_dice${value.toFixed(4)}`).waitFor();
     }
-    assert.equal(await hidden.page.locator(".tiles").getByText("0.7500").count(), 1);
+    assert.equal(await hidden.page.locator(".tiles").getByText("0.7800").count(), 1);
     await hide("no");
     await hidden.page.locator(".tiles").getByText("0.8000").waitFor();
     await hidden.page.context().close();

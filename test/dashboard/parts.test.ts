@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { axisOf, lanesOf, ranks, smoothed } from "../../src/charts/index.ts";
+import { type BrushAxis, type Brushes, brushedBy, brushOf, intervalsOf } from "../../src/page/brushes.tsx";
 import { type Column, filterOf, sorted } from "../../src/page/trial-filter.ts";
 import type { AttemptView, TrialView } from "../../src/page-data/index.ts";
 
@@ -75,6 +76,37 @@ describe("the colours of words", () => {
         for (const behind of [of("back"), of("raised"), row])
           assert.ok(contrast(of(word), behind) >= 4.5, `${word}: ${contrast(of(word), behind).toFixed(2)}`);
     });
+});
+
+describe("brushes", () => {
+  const filters = [8, 16, 32, 16, 8].map((given, at) => trial(String(at), 0.5 + at / 10, { filters: given }));
+  const of = ({ parameters }: TrialView) => parameters.filters;
+  const numbers: BrushAxis = { id: "filters", name: "filters", values: null, extent: [8, 32], of };
+  const places: BrushAxis = { ...numbers, values: ["8", "16", "32"] };
+  const ids = (brushes: Brushes, axis: BrushAxis) => brushedBy(brushes, [axis], filters)?.map(({ id }) => id);
+
+  it("mean the same when the axis becomes another one", () => {
+    const drawn = { filters: brushOf([[12, 40]], numbers) ?? assert.fail() };
+    assert.deepEqual(drawn.filters, { between: [[12, Number.POSITIVE_INFINITY]] });
+    for (const axis of [numbers, places]) assert.deepEqual(ids(drawn, axis), ["1", "2", "3"]);
+    assert.deepEqual(intervalsOf(drawn.filters, numbers), [[12, 32]]);
+    assert.deepEqual(intervalsOf(drawn.filters, places), [[1, 2]]);
+    const chosen = { filters: brushOf([[0, 0]], places) ?? assert.fail() };
+    assert.deepEqual(chosen.filters, { values: ["8"] });
+    for (const axis of [numbers, places]) assert.deepEqual(ids(chosen, axis), ["0", "4"]);
+    assert.deepEqual(intervalsOf(chosen.filters, { ...places, values: ["4", "8", "16", "32"] }), [[1, 1]]);
+  });
+
+  it("of several axes leave what all of them leave, and none leaves everything", () => {
+    const best: BrushAxis = { id: "best", name: "best", values: null, extent: [0, 1], of: (each) => each.best?.value };
+    const brushes: Brushes = { filters: { values: ["8", "32"] }, best: { between: [[0.6, Number.POSITIVE_INFINITY]] } };
+    assert.deepEqual(
+      brushedBy(brushes, [numbers, best], filters)?.map(({ id }) => id),
+      ["2", "4"],
+    );
+    assert.equal(brushedBy({}, [numbers], filters), null);
+    assert.equal(brushOf([], numbers), null);
+  });
 });
 
 describe("smoothing", () => {
