@@ -10,7 +10,9 @@ const page = fs.readFileSync(path.join(repositoryRoot, "docs/troubleshooting.md"
 const sections = page
   .split(/^## /m)
   .slice(1)
-  .map((text) => ({ code: text.slice(0, text.indexOf("\n")), text: text.slice(text.indexOf("\n")) }));
+  .map((text) => ({ code: text.slice(0, text.indexOf("\n")), text: text.slice(text.indexOf("\n")) }))
+  // The others are of the page.
+  .filter(({ code }) => /^[A-Z_]+$/.test(code));
 
 /** Everything below a folder of sources, as the strings in it read. */
 function sourcesBelow(folder: string, ending: string): string {
@@ -39,7 +41,8 @@ test("every error code has a section, with its exit code", () => {
 });
 
 test("the messages that it quotes are in the sources", () => {
-  const sources = sourcesBelow("src", ".ts") + sourcesBelow("python_shim/distmis_shim", ".py");
+  const sources =
+    sourcesBelow("src", ".ts") + sourcesBelow("src/page", ".tsx") + sourcesBelow("python_shim/distmis_shim", ".py");
   const quotes = [...page.matchAll(/\*\*`([^`]+)`\*\*/g)].map(([, quote = ""]) => quote);
   assert.ok(quotes.length > 50);
   const unknown = quotes.flatMap((quote) =>
