@@ -13,7 +13,15 @@
  * ```
  */
 export { type Certificate, type CertificateOptions, defaultTokenFile, makeCertificate } from "./access/index.ts";
-export { findAllocation, isPreempted, ownBatchScript, putBackInQueue, startOnFirstNode } from "./allocation/index.ts";
+export {
+  findAllocation,
+  isPreempted,
+  ownBatchScript,
+  ownJob,
+  putBackInQueue,
+  type Successor,
+  startOnFirstNode,
+} from "./allocation/index.ts";
 export {
   analyseRun,
   type Comparison,

@@ -17,8 +17,8 @@ const MARK_VARIABLE = "DISTMIS_ALLOCATION_NODE";
 /** A node whose Ray ends again and again is left alone: the time between starts doubles up to this. */
 const [FIRST_PAUSE_MILLISECONDS, LONGEST_PAUSE_MILLISECONDS] = [1_000, 60_000];
 
-/** Below the time after which `srun` is asked to end the agent itself. */
-const LASTLY_MILLISECONDS = 5_000;
+/** What is to be removed may be large. SLURM ends it earlier if the job is over. */
+const LASTLY_MILLISECONDS = 60_000;
 
 /**
  * By Ray's own settings a dead node shows after 15 s, one that is cut off after 65. With these after 3 and 12: a cluster whose
@@ -87,6 +87,7 @@ export async function runNode(
             [MARK_VARIABLE]: mark,
           },
           startSeconds: start.startSeconds,
+          slow: { afterSeconds: start.slowSeconds, say: (reason) => say({ type: "slow", reason }) },
           diesWithParent: true,
           signal: end,
         });
@@ -106,9 +107,12 @@ export async function runNode(
       pause = Math.min(2 * pause, LONGEST_PAUSE_MILLISECONDS);
     }
   } finally {
-    await clean();
-    await dir.remove();
-    await runLastly(start.lastly);
+    try {
+      await clean();
+    } finally {
+      await dir.remove();
+      await runLastly(start.lastly);
+    }
   }
 }
 

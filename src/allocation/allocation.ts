@@ -56,9 +56,15 @@ export async function findAllocation(environment: Environment = process.env): Pr
   };
 }
 
+/** The job of this process, as SLURM's programs take it; null outside of one. Of an array, its number alone may mean all tasks. */
+export function ownJob(): string | null {
+  const { SLURM_JOB_ID: job, SLURM_ARRAY_JOB_ID: array, SLURM_ARRAY_TASK_ID: task } = process.env;
+  return array !== undefined && task !== undefined ? `${array}_${task}` : (job ?? null);
+}
+
 /** The same, with the GPUs of each host where SLURM tells of them. */
 export async function withGpus(allocation: Allocation): Promise<Allocation> {
-  const gpus = await jobGpus(allocation.jobId).catch((): ReadonlyMap<string, HostGpus> => new Map());
+  const gpus = await jobGpus(ownJob() ?? allocation.jobId).catch((): ReadonlyMap<string, HostGpus> => new Map());
   return { ...allocation, hosts: allocation.hosts.map((host) => ({ ...host, gpus: gpus.get(host.name) ?? null })) };
 }
 

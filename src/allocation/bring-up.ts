@@ -12,6 +12,8 @@ import { type HostStep, keepHost } from "./host-step.ts";
 /** Ray's start takes seconds; Python on a cold shared file system, on many nodes at once, minutes. */
 const DEADLINE_SECONDS = 300;
 
+const LEAST_START_SECONDS = 90;
+
 export interface BringUpOptions {
   /** With how many nodes the search may begin when the others have not come until the deadline; default: all. */
   minNodes?: number;
@@ -19,6 +21,8 @@ export interface BringUpOptions {
   deadlineSeconds?: number;
   /** Network interface whose addresses the nodes use, for example "ib0"; default: the one that their names lead to. */
   interface?: string;
+  /** How often the job may be started again when its first node is lost; default 0: it ends then. */
+  maxRequeues?: number;
   /** Program and arguments that each node runs when everything else on it has ended. */
   lastly?: readonly string[];
   signal?: AbortSignal;
@@ -96,7 +100,7 @@ interface Nodes {
 }
 
 function startNodes(
-  { hosts, jobId }: Allocation,
+  { hosts, jobId, restarts }: Allocation,
   options: BringUpOptions & { notice: (text: string) => void; token: string },
 ): Nodes {
   const { notice, token, deadlineSeconds = DEADLINE_SECONDS } = options;
@@ -112,7 +116,12 @@ function startNodes(
       host,
       {
         ...{ role, token, cpus: host.cpus, interface: options.interface ?? null },
-        ...{ startSeconds: deadlineSeconds, lastly: [...(options.lastly ?? [])] },
+        // One that is later than the deadline may still join.
+        startSeconds: Math.max(deadlineSeconds, LEAST_START_SECONDS),
+        // Before the deadline, so that it can be named with it.
+        slowSeconds: Math.min(60, 0.7 * deadlineSeconds),
+        requeue: restarts < (options.maxRequeues ?? 0),
+        lastly: [...(options.lastly ?? [])],
       },
       {
         ready(address, gpus) {

@@ -36,7 +36,7 @@ export interface HostEvents {
  * step of one task a node (srun(1), "INPUT ENVIRONMENT VARIABLES").
  */
 const JOBS_OPTIONS =
-  /^SLURM_(NTASKS.*|NPROCS|TASKS_PER_NODE|CPUS_PER_(TASK|GPU)|TRES_PER_TASK|MEM_PER_.*|GPUS|GPUS_PER_.*|GPU_BIND|GRES|GRES_FLAGS|DISTRIBUTION|CPU_BIND.*|MEM_BIND.*|EXCLUSIVE|EXACT|OVERLAP|THREADS_PER_CORE|HINT|NODELIST|NNODES|NUM_NODES|STEP_.*|KILL_BAD_EXIT|WAIT|OPEN_MODE|THREAD_.*|LABELIO|UNBUFFEREDIO|STDIN.*)$/;
+  /^SLURM_(NTASKS.*|NPROCS|TASKS_PER_NODE|CPUS_PER_(TASK|GPU)|TRES_(PER_TASK|BIND)|MEM_PER_.*|GPUS|GPUS_PER_.*|GPU_BIND|GRES|GRES_FLAGS|DISTRIBUTION|CPU_BIND.*|MEM_BIND.*|EXCLUSIVE|EXACT|OVERLAP|THREADS_PER_CORE|HINT|NODELIST|NNODES|NUM_NODES|STEP_.*|KILL_BAD_EXIT|WAIT|OPEN_MODE|THREAD_.*|LABELIO|UNBUFFEREDIO|STDIN.*)$/;
 
 export function stepEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !JOBS_OPTIONS.test(name)));
@@ -94,6 +94,10 @@ export function keepHost(host: Host, start: StartNode, events: HostEvents): Host
       const said = saidSchema.safeParse(parse(line));
       if (!said.success) return;
       if (said.data.type === "lost") return lost(said.data.reason);
+      if (said.data.type === "slow") {
+        reason = said.data.reason;
+        return;
+      }
       [ready, reason] = [true, null];
       events.ready(said.data.address, said.data.gpus);
     });

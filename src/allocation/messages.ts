@@ -17,8 +17,11 @@ export const startSchema = z.object({
   cpus: z.int(),
   /** Name of the network interface whose address the node has for the others; null: that of its name. */
   interface: z.string().nullable(),
-  /** Seconds that one start of Ray may take. */
+  /** Seconds that one start of Ray may take, and those after which is told how far it is. */
   startSeconds: z.number(),
+  slowSeconds: z.number(),
+  /** Whether the job may be put back into the queue when its first node is lost. */
+  requeue: z.boolean(),
   /** Program and arguments that the node runs when everything else on it has ended; empty: none. */
   lastly: z.array(z.string()),
 });
@@ -30,6 +33,8 @@ export const joinSchema = z.object({ address: z.string() });
 export const saidSchema = z.discriminatedUnion("type", [
   /** The node is part of the cluster. */
   z.object({ type: z.literal("ready"), address: z.string(), gpus: z.number() }),
+  /** It is not yet, and why it may be. */
+  z.object({ type: z.literal("slow"), reason: z.string() }),
   /** It is not, or not any more; the agent tries again unless it ends. */
   z.object({ type: z.literal("lost"), reason: z.string() }),
 ]);

@@ -1,15 +1,21 @@
 /** A search that is longer than a job may be: the job goes back into the queue, or is followed by another one. */
 import { setTimeout as delay } from "node:timers/promises";
 import { DistmisError, messageOf } from "../errors/index.ts";
-import { batchScript, jobState, slurm } from "../slurm/index.ts";
-import { findAllocation } from "./allocation.ts";
+import { batchScript, jobState, sbatch, slurm } from "../slurm/index.ts";
+import { findAllocation, ownJob } from "./allocation.ts";
 
 /** What became of the job. */
 export interface Requeued {
   /** For a person. */
   said: string;
   /** The job that follows this one; null if it is the same, or there is none. */
-  successor: { job: string; script: string } | null;
+  successor: Successor | null;
+}
+
+export interface Successor {
+  job: string;
+  cluster: string | null;
+  script: string;
 }
 
 /** A controller that is busy or restarts; the time until the job's own end goes by meanwhile. */
@@ -17,6 +23,8 @@ const ATTEMPTS = 4;
 const PAUSE_MILLISECONDS = 5_000;
 /** What SLURM's programs say of the way to the controller, and of a job between two states: nothing was decided. */
 const TRY_AGAIN = /contact|connect|communication|timed? ?out|try again|transition/i;
+/** What was not even heard. */
+const UNHEARD = /unable to contact|connect failure|connection refused/i;
 
 /**
  * Puts the job of this process back into the queue, unless it was cancelled; where that is not allowed, submits its script again as
@@ -25,7 +33,8 @@ const TRY_AGAIN = /contact|connect|communication|timed? ?out|try again|transitio
  * @throws DistmisError SLURM_FAILED if neither is possible
  */
 export async function putBackInQueue(most: number): Promise<Requeued> {
-  const { jobId, restarts } = await findAllocation();
+  const { jobId: number, restarts } = await findAllocation();
+  const jobId = ownJob() ?? number;
   const count = `restart ${restarts + 1} of at most ${most}`;
   let failure: unknown = null;
   for (let attempt = 1; ; attempt++) {
@@ -42,8 +51,13 @@ export async function putBackInQueue(most: number): Promise<Requeued> {
       const why = messageOf(failure);
       // While it is not known what became of this job there must be no second one.
       if (fate === "open" && !TRY_AGAIN.test(why)) {
-        const successor = await submitSuccessor(jobId, restarts, why);
-        return { said: `job ${successor.job} follows job ${jobId} (${count})`, successor };
+        const successor = await submitSuccessor(jobId, restarts, why).catch((error: unknown) => {
+          if (attempt > ATTEMPTS || !UNHEARD.test(messageOf(error))) throw error;
+          return null;
+        });
+        if (successor !== null) return { said: `job ${successor.job} follows job ${jobId} (${count})`, successor };
+        await delay(PAUSE_MILLISECONDS);
+        continue;
       }
       if (attempt > ATTEMPTS)
         throw new DistmisError(
@@ -80,7 +94,7 @@ async function ownState(jobId: string) {
 }
 
 /** The script is read where it was submitted: SLURM keeps a copy for as long as the job lives. */
-async function submitSuccessor(jobId: string, restarts: number, why: string): Promise<{ job: string; script: string }> {
+async function submitSuccessor(jobId: string, restarts: number, why: string): Promise<Successor> {
   const batch = await batchScript(jobId, ownArguments());
   if (batch === null) {
     throw new DistmisError(
@@ -88,31 +102,35 @@ async function submitSuccessor(jobId: string, restarts: number, why: string): Pr
       `job ${jobId} can't be put back into the queue (${why}), and its batch script is not known (of a script with arguments of its own, \`export DISTMIS_BATCH_ARGUMENTS=$#\` in it tells how many), so no other job can follow it: start the same command again`,
     );
   }
-  const printed = await slurm("sbatch", [
-    "--parsable",
+  const { SLURM_ARRAY_TASK_ID: task } = process.env;
+  const submitted = await sbatch([
     `--dependency=afterany:${jobId}`,
-    // The count of this job would be inherited.
-    `--export=ALL,DISTMIS_RESTARTS=${restarts + 1},SLURM_RESTART_COUNT=0`,
+    `--export=ALL,DISTMIS_RESTARTS=${restarts + 1}`,
+    // Else all of its tasks would come again.
+    ...(task === undefined ? [] : [`--array=${task}`]),
     batch.file,
     ...batch.args,
   ]);
-  return { job: printed.trim().split(";")[0] ?? "", script: batch.file };
+  return { ...submitted, script: batch.file };
 }
 
-/** Those that the batch script got, and handed on to `distmis run`: it says how many. */
-function ownArguments(): string[] {
-  return process.argv.slice(3, 3 + Number(process.env.DISTMIS_BATCH_ARGUMENTS || 0));
+/** What the batch script may have got as arguments, and handed on to `distmis run`: it says how many. */
+function ownArguments(): string[][] {
+  const count = Number(process.env.DISTMIS_BATCH_ARGUMENTS || 0);
+  const words = process.argv.slice(3);
+  if (count === 0 || count > words.length) return [];
+  return Array.from({ length: words.length - count + 1 }, (_, at) => words.slice(at, at + count));
 }
 
 /** The batch script in which this process runs, as it was submitted; null if there is none, or SLURM does not say. */
 export async function ownBatchScript(): Promise<string | null> {
-  const { SLURM_JOB_ID: jobId } = process.env;
-  if (jobId === undefined) return null;
-  return (await batchScript(jobId, ownArguments()).catch(() => null))?.file ?? null;
+  const job = ownJob();
+  if (job === null) return null;
+  return (await batchScript(job, ownArguments()).catch(() => null))?.file ?? null;
 }
 
 /** Whether SLURM has promised the nodes of this job to another one, and has ended its steps; false where it does not say. */
 export async function isPreempted(): Promise<boolean> {
-  const { SLURM_JOB_ID: jobId } = process.env;
-  return jobId !== undefined && ((await ownState(jobId))?.preempted ?? false);
+  const job = ownJob();
+  return job !== null && ((await ownState(job))?.preempted ?? false);
 }

@@ -1,7 +1,16 @@
 /** A search in a SLURM job: it outlives the Ray of the job, and the job's time limit. */
 import { readlink } from "node:fs/promises";
 import path from "node:path";
-import { DistmisError, isPreempted, ownBatchScript, putBackInQueue, recordJob } from "../index.ts";
+import {
+  DistmisError,
+  isPreempted,
+  messageOf,
+  ownBatchScript,
+  ownJob,
+  putBackInQueue,
+  recordJob,
+  type Successor,
+} from "../index.ts";
 import { say } from "./say.ts";
 import type { StopSignals } from "./signals.ts";
 
@@ -26,7 +35,7 @@ export interface JobSearch {
 /**
  * Runs the search, again on a new Ray if the head is lost, and puts the job back into the queue if its time limit or a more urgent
  * job ends the search.
- * @throws DistmisError as `run` does, SLURM_FAILED if the job can't be put back
+ * @throws DistmisError as `run` does
  */
 export async function runInJob({ run, signals, runDir, maxRequeues }: JobSearch): Promise<void> {
   let ended = false;
@@ -44,28 +53,36 @@ export async function runInJob({ run, signals, runDir, maxRequeues }: JobSearch)
     }
   } finally {
     // SLURM ends the steps of a job that is preempted, and may end what has not begun yet.
-    if (!ended && maxRequeues > 0 && (signals.timeIsUp() || (await isPreempted()))) {
-      const { said, successor } = await putBackInQueue(maxRequeues);
-      if (successor !== null) await recordSuccessor(runDir, successor);
-      say(said);
-    }
+    if (!ended && maxRequeues > 0 && (signals.timeIsUp() || (await isPreempted())))
+      await goOnLater(runDir, maxRequeues);
+  }
+}
+
+/** Says what goes wrong, and does not throw: what has ended the search is what the command ends with. */
+async function goOnLater(runDir: string, maxRequeues: number): Promise<void> {
+  try {
+    const { said, successor } = await putBackInQueue(maxRequeues);
+    say(said);
+    if (successor !== null) await recordSuccessor(runDir, successor);
+  } catch (error) {
+    say(messageOf(error));
   }
 }
 
 /** `distmis submit` has written down its job; those of scripts and shells of the user's own are written down here. */
 export async function recordThisJob(runDir: string): Promise<void> {
-  const { SLURM_JOB_ID: job } = process.env;
-  if (job === undefined) return;
+  const job = ownJob();
+  if (job === null) return;
   await recordJob(runDir, { job, by: "hand", script: await ownBatchScript(), log: await ownLog() });
 }
 
 /** It is known from now on, so that it can be told of, and cancelled, while it waits. */
-async function recordSuccessor(runDir: string, { job, script }: { job: string; script: string }): Promise<void> {
+async function recordSuccessor(runDir: string, { job, cluster, script }: Successor): Promise<void> {
   const { SLURM_JOB_ID: own = "" } = process.env;
   const log = await ownLog();
   // Its pattern is this job's.
   const its = log === null ? null : path.join(path.dirname(log), path.basename(log).replace(own, job));
-  await recordJob(runDir, { job, by: "successor", script, log: its });
+  await recordJob(runDir, { job, cluster, by: "successor", script, log: its });
 }
 
 async function ownLog(): Promise<string | null> {

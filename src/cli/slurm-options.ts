@@ -49,5 +49,6 @@ export function slurmConnection(args: Partial<SlurmArguments>) {
     ...(args["min-nodes"] === undefined ? {} : { minNodes: args["min-nodes"] }),
     ...(args["node-deadline"] === undefined ? {} : { deadlineSeconds: args["node-deadline"] }),
     ...(args.interface === undefined ? {} : { interface: args.interface }),
+    ...(args["max-requeues"] === undefined ? {} : { maxRequeues: args["max-requeues"] }),
   };
 }

@@ -98,7 +98,7 @@ export interface ConnectOptions {
   /** Where shim and Ray write their own logs. Default: the temp folder of the cluster, removed on close. */
   logDir?: string;
   /** With rayAddress "slurm": how. */
-  slurm?: Pick<BringUpOptions, "minNodes" | "deadlineSeconds" | "interface" | "lastly">;
+  slurm?: Pick<BringUpOptions, "minNodes" | "deadlineSeconds" | "interface" | "maxRequeues" | "lastly">;
   /** What a person may want to know of the cluster: nodes that do not come, are lost, or come back. */
   notice?: (text: string) => void;
   /** Aborts the start. */

@@ -38,8 +38,10 @@ export async function examineCluster(
 function absentHosts(hosts: readonly string[], nodes: readonly RunOnNodesResponse[]): string[] {
   const short = (name: string): string => name.split(".")[0] ?? name;
   const there = new Set(nodes.map(({ name }) => short(name)));
-  // Names that have nothing in common tell nothing.
-  return nodes.length >= hosts.length ? [] : hosts.filter((host) => !there.has(short(host)));
+  if (nodes.length >= hosts.length) return [];
+  const absent = hosts.filter((host) => !there.has(short(host)));
+  // Names that have nothing in common tell no more than their number.
+  return absent.length < hosts.length ? absent : [`one of ${hosts.join(", ")}`];
 }
 
 /** With names that tell the nodes apart, sorted by them as a person would. */

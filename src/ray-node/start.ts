@@ -11,6 +11,7 @@ import { freePort } from "./free-port.ts";
 /** Ray needs 3 to 10 s; a busy machine several times that. */
 const START_SECONDS = 90;
 const POLL_MILLISECONDS = 50;
+const TELL_AGAIN_MILLISECONDS = 60_000;
 /** Nothing large goes through it; Ray's least is 75 MiB. */
 const OBJECT_STORE_BYTES = 80_000_000;
 const LOG_LINES = 6;
@@ -37,6 +38,8 @@ export interface RayNodeOptions {
   environment: Readonly<Record<string, string | undefined>>;
   /** How long the start may take, once there is an address; default 90. */
   startSeconds?: number;
+  /** Told how far it is, when it has taken so many seconds, the wait for the address included, and each minute from then on. */
+  slow?: { afterSeconds: number; say(how: string): void };
   /** Ends the node when this process ends, however it does. Else it lives on. */
   diesWithParent: boolean;
   signal: AbortSignal;
@@ -55,6 +58,7 @@ export interface RayNodeProcess {
  */
 export async function startRayNode(options: RayNodeOptions): Promise<RayNodeProcess> {
   const { name, tempDir, logFile, signal } = options;
+  const begin = performance.now();
   const python = pythonPath();
   await fs.access(python, fs.constants.X_OK).catch(() => {
     throw new DistmisError("SETUP_INCOMPLETE", `${python} is missing: run \`distmis setup\``);
@@ -98,6 +102,7 @@ export async function startRayNode(options: RayNodeOptions): Promise<RayNodeProc
   const current = path.join(tempDir, "ray_current_cluster");
   const { startSeconds = START_SECONDS } = options;
   const end = performance.now() + startSeconds * 1000;
+  let told = begin + (options.slow?.afterSeconds ?? Number.POSITIVE_INFINITY) * 1000;
   for (;;) {
     const printed = await fs.readFile(logFile, "utf8");
     if (printed.includes("Ray runtime started")) {
@@ -111,6 +116,10 @@ export async function startRayNode(options: RayNodeOptions): Promise<RayNodeProc
       throw notStarted(name, `it was not ready after ${startSeconds} s${tailOf(printed)}`);
     }
     if (signal.aborted) throw new DistmisError("INTERRUPTED", `the start of ${name} was interrupted`);
+    if (performance.now() > told) {
+      options.slow?.say(`${name} is not ready after ${Math.round((told - begin) / 1000)} s${tailOf(printed)}`);
+      told += TELL_AGAIN_MILLISECONDS;
+    }
     await delay(POLL_MILLISECONDS);
   }
 }

@@ -9,6 +9,33 @@ const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 export type SlurmProgram = "sbatch" | "squeue" | "scontrol" | "scancel" | "sinfo" | "sacct";
 
+/** Of the job in which this process may run; a job that it submits begins to count anew. */
+const COUNTS = ["SLURM_RESTART_COUNT", "DISTMIS_RESTARTS", "DISTMIS_BATCH_ARGUMENTS"];
+
+function environmentOf(program: SlurmProgram): NodeJS.ProcessEnv {
+  if (program === "sbatch")
+    return Object.fromEntries(Object.entries(process.env).filter(([name]) => !COUNTS.includes(name)));
+  // Times are read; a person may have another format for them.
+  return { ...process.env, SLURM_TIME_FORMAT: "standard" };
+}
+
+/**
+ * Submits a script, and returns its job's number.
+ * @param words options of sbatch, the script and its arguments
+ * @throws DistmisError SLURM_FAILED, SETUP_INCOMPLETE
+ */
+export async function sbatch(words: readonly string[]): Promise<{ job: string; cluster: string | null }> {
+  const said = await slurm("sbatch", ["--parsable", ...words]);
+  // A site's wrapper may say more before it.
+  const [job = "", cluster = null] = said.trim().split("\n").at(-1)?.split(";") ?? [];
+  if (!/^\d+$/.test(job))
+    throw new DistmisError(
+      "SLURM_FAILED",
+      `sbatch ${words.join(" ")}: expected a job's number, it said: ${said.trim()}`,
+    );
+  return { job, cluster };
+}
+
 /**
  * Runs one of SLURM's programs and returns what it printed.
  * @throws DistmisError SLURM_FAILED with what it said, SETUP_INCOMPLETE if this machine has no SLURM
@@ -18,8 +45,7 @@ export async function slurm(program: SlurmProgram, args: readonly string[]): Pro
     const { stdout } = await promisify(execFile)(program, args, {
       timeout: DEADLINE_MILLISECONDS,
       maxBuffer: MAX_OUTPUT_BYTES,
-      // Times are read; a person may have another format for them. A job would inherit it.
-      env: program === "sbatch" ? process.env : { ...process.env, SLURM_TIME_FORMAT: "standard" },
+      env: environmentOf(program),
     });
     return stdout;
   } catch (error) {

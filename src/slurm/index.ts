@@ -2,9 +2,9 @@
 
 export { cancelJob } from "./cancel.ts";
 export { checkCapacity, type Need } from "./capacity.ts";
-export { type SlurmProgram, slurm } from "./commands.ts";
+export { type SlurmProgram, sbatch, slurm } from "./commands.ts";
 export { type HostGpus, jobGpus } from "./job-gpus.ts";
-export { batchScript, type JobState, jobHasEnded, jobState } from "./job-state.ts";
+export { batchScript, type JobHosts, type JobState, jobHasEnded, jobHosts, jobState } from "./job-state.ts";
 export { type Job, readJobs, recordJob } from "./jobs.ts";
 export { readJobLog } from "./read-job-log.ts";
 export { type GivenSettings, type JobSettings, jobSettings, profileSchema, readProfile } from "./settings.ts";

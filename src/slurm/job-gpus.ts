@@ -17,7 +17,7 @@ export async function jobGpus(job: string): Promise<ReadonlyMap<string, HostGpus
   const text = await slurm("scontrol", ["show", "job", "-d", job]);
   const ofSum = /\bTresPerJob=\S*gpu/.test(text);
   for (const { nodes, count } of gpusOf(text)) {
-    const names = nodes.includes("[") ? await slurm("scontrol", ["show", "hostnames", nodes]) : nodes;
+    const names = /[[,]/.test(nodes) ? await slurm("scontrol", ["show", "hostnames", nodes]) : nodes;
     for (const name of names.split("\n")) if (name !== "") found.set(name, { count, ofSum });
   }
   return found;

@@ -44,6 +44,8 @@ export function jobHasEnded({ state }: Pick<JobState, "state">): boolean {
   return ENDED.has(state);
 }
 
+const AT_ONCE_MILLISECONDS = 2_000;
+
 const FORGOTTEN: JobState = {
   state: "UNKNOWN",
   reason: null,
@@ -56,6 +58,30 @@ const FORGOTTEN: JobState = {
   startAt: null,
 };
 
+/** Where a job is. */
+export interface JobHosts {
+  state: string;
+  /** Whether it has a script, which runs on `batchHost`. */
+  isBatch: boolean;
+  batchHost: string;
+  /** The nodes that it has now. */
+  hosts: string[];
+}
+
+/** @throws DistmisError SLURM_FAILED, SETUP_INCOMPLETE */
+export async function jobHosts(job: string): Promise<JobHosts> {
+  const fields = fieldsOf(await slurm("scontrol", ["show", "job", job]));
+  const list = fields.get("NodeList") ?? "";
+  const hosts = (await slurm("scontrol", ["show", "hostnames", list])).split("\n").filter((name) => name !== "");
+  const isBatch = hasScript(fields);
+  return { state: fields.get("JobState") ?? "UNKNOWN", isBatch, batchHost: fields.get("BatchHost") ?? "", hosts };
+}
+
+/** It counts the starts that have failed, too. */
+function hasScript(fields: ReadonlyMap<string, string>): boolean {
+  return !["0", undefined].includes(fields.get("BatchFlag"));
+}
+
 /** What sbatch was given. */
 export interface BatchScript {
   /** Absolute. */
@@ -65,18 +91,23 @@ export interface BatchScript {
 
 /**
  * What was submitted as a job; null if it was no script, or that can't be told from its arguments.
- * @param given the arguments that it got, if any
+ * @param candidates the arguments that it may have got
  * @throws DistmisError SLURM_FAILED, SETUP_INCOMPLETE
  */
-export async function batchScript(job: string, given: readonly string[]): Promise<BatchScript | null> {
+export async function batchScript(
+  job: string,
+  candidates: readonly (readonly string[])[],
+): Promise<BatchScript | null> {
   const fields = fieldsOf(await slurm("scontrol", ["show", "job", job]));
   const command = fields.get("Command") ?? "";
-  if (fields.get("BatchFlag") !== "1" || !path.isAbsolute(command)) return null;
-  // SLURM joins them by blanks.
-  const end = given.map((word) => ` ${word}`).join("");
-  const args = command.endsWith(end) ? given : [];
-  const file = args.length > 0 ? command.slice(0, -end.length) : command;
-  return existsSync(file) ? { file, args } : null;
+  if (!hasScript(fields) || !path.isAbsolute(command)) return null;
+  for (const args of [...candidates, []]) {
+    // SLURM joins them by blanks.
+    const end = args.map((word) => ` ${word}`).join("");
+    const file = command.slice(0, command.length - end.length);
+    if (command.endsWith(end) && existsSync(file)) return { file, args };
+  }
+  return null;
 }
 
 /**
@@ -132,9 +163,18 @@ function stateOf(fields: ReadonlyMap<string, string>): JobState {
     nodeList: word("NodeList"),
     exitCode: ENDED.has(state) ? exitCodeOf(word("ExitCode")) : null,
     secondsLeft: end === null ? null : Math.max(0, Math.round((end - Date.now()) / 1000)),
-    preempted: ["RUNNING", "COMPLETING"].includes(state) && time("PreemptTime") !== null,
+    preempted: isPreempted(state, time),
     startAt: start === null ? null : new Date(start).toISOString(),
   };
+}
+
+/** Whether the time of its preemption is that of its present state: what was suspended for another job keeps it. */
+function isPreempted(state: string, time: (name: string) => number | null): boolean {
+  const preempted = time("PreemptTime");
+  if (preempted === null) return false;
+  if (state === "RUNNING") return (time("SuspendTime") ?? 0) < preempted;
+  // Without a grace time. With one, it may be cancelled in that.
+  return state === "COMPLETING" && Math.abs((time("EndTime") ?? 0) - preempted) <= AT_ONCE_MILLISECONDS;
 }
 
 /** `code:signal`, as a shell counts them. */

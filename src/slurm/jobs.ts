@@ -12,8 +12,8 @@ const VERSION = 1;
 
 const jobSchema = z.object({
   version: z.literal(VERSION),
-  /** As SLURM counts them. */
-  job: z.string().regex(/^\d+$/),
+  /** As SLURM counts them: a number, or that of an array and its task's, `12_3`. */
+  job: z.string().regex(/^\d+(_\d+)?$/),
   /** Of several under one SLURM; null for the one here. */
   cluster: z.string().nullable(),
   /** ISO 8601. */

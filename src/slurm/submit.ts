@@ -6,7 +6,7 @@ import { DistmisError } from "../errors/index.ts";
 import { replaceFile } from "../files/index.ts";
 import { makeFolder, packageRoot, packageVersion } from "../paths/index.ts";
 import { runFiles } from "../run-folder/index.ts";
-import { slurm } from "./commands.ts";
+import { sbatch } from "./commands.ts";
 import { type JobState, jobHasEnded, jobState } from "./job-state.ts";
 import { type Job, jobFiles, readJobs, recordJob } from "./jobs.ts";
 import { shellWord } from "./quote.ts";
@@ -92,10 +92,7 @@ export async function submitJob(plan: JobPlan): Promise<SubmittedJob> {
   const header = `# What the job runs: ${origin} and the options of \`distmis submit\`, resolved.\n`;
   await replaceFile(jobFiles.experiment(runDir), `${header}${stringify(plan.experiment)}`);
   await replaceFile(script, text);
-  const said = await slurm("sbatch", ["--parsable", script]);
-  const [job = "", cluster = null] = said.trim().split("\n").at(-1)?.split(";") ?? [];
-  if (!/^\d+$/.test(job))
-    throw new DistmisError("SLURM_FAILED", `sbatch ${script}: expected a job's number, it said: ${said.trim()}`);
+  const { job, cluster } = await sbatch([script]);
   const log = path.join(runFiles.slurm(runDir), `${job}.log`);
   await recordJob(runDir, { job, cluster, by: "submit", script, log });
   return { job, cluster, runDir, script, log };

@@ -50,7 +50,7 @@ function startAgent(
   if (!silent) beats.push(setInterval(() => child.stdin.write("\n"), BEAT_MILLISECONDS));
   const { address, ...rest } = start;
   const role = address === undefined ? "head" : "worker";
-  child.stdin.write(`${JSON.stringify({ role, token: TOKEN, cpus: 2, interface: null, startSeconds: 90, lastly: [], ...rest })}
+  child.stdin.write(`${JSON.stringify({ role, token: TOKEN, cpus: 2, interface: null, startSeconds: 90, slowSeconds: 60, requeue: false, lastly: [], ...rest })}
 `);
   if (address !== undefined)
     child.stdin.write(`${JSON.stringify({ address })}
@@ -161,9 +161,10 @@ test("names the network interfaces that there are", async () => {
 
 test("a start has the time that it is given, and the last thing that a node does is what it was told to", async () => {
   const trace = path.join(folder, "trace");
-  const agent = startAgent({ startSeconds: 0.2, lastly: ["/bin/touch", trace] });
+  const agent = startAgent({ startSeconds: 0.4, slowSeconds: 0.1, lastly: ["/bin/touch", trace] });
   assert.deepEqual(await once(agent.child, "exit"), [0, null]);
-  const [said] = agent.said;
-  assert.match(said?.type === "lost" ? said.reason : "", /did not start, it was not ready after 0.2 s/);
+  const [slow, lost] = agent.said;
+  assert.match(slow?.type === "slow" ? slow.reason : "", /is not ready after 0 s/);
+  assert.match(lost?.type === "lost" ? lost.reason : "", /did not start, it was not ready after 0.4 s/);
   assert.ok(fs.existsSync(trace));
 });

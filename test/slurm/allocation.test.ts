@@ -119,6 +119,22 @@ describe("a search on the nodes of a job", { skip }, () => {
     await jobs.gone(begun);
   });
 
+  test("names what a node that hangs has said", async () => {
+    const job = await jobs.submit(jobs.experiment("hangs", 5, 4), TWO_NODES, ["--node-deadline", "15"]);
+    const stopStart = (): Promise<boolean> =>
+      cluster.node(2, "pkill", "-STOP", "-f", "[r]ay_command.py").then(
+        () => true,
+        () => false,
+      );
+    await until("Ray's start on node2", stopStart, 60_000);
+    await cluster.untilJob(job, ["COMPLETED", "FAILED"], 60_000);
+    assert.match(
+      jobs.log(job),
+      /1 of 2 nodes came within 15 s, .*missing: node2 \(Ray on node2 is not ready after \d+ s/,
+    );
+    await jobs.gone(job);
+  });
+
   test("goes on when a node's processes die, and uses it again", async () => {
     const job = await jobs.submit(jobs.experiment("killed", 300, 6), TWO_NODES);
     await jobs.said(job, /trial \d+ started on node2/);

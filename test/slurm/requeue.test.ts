@@ -160,6 +160,25 @@ describe("a search goes on", { skip, concurrency: true }, () => {
     });
   });
 
+  test("when its first node, where it runs, leaves the network", async () => {
+    await withCluster({ nodes: 2 }, async (cluster, jobs) => {
+      const job = await jobs.submit(
+        jobs.experiment("beheaded", 1500, 4),
+        [...TWO_NODES, "--requeue", "--no-kill"],
+        ["--max-requeues", "1"],
+      );
+      await jobs.said(job, /epoch 3\//);
+      await cluster.down(1);
+      // The agent of node2 hears nothing for half a minute, and SLURM takes node1 for lost after another one.
+      await cluster.untilJob(job, ["PENDING"], 3 * MINUTE);
+      await cluster.up(1);
+      await cluster.startNow(job);
+      assert.equal(await ended(cluster, job, 5), "COMPLETED", jobs.log(job));
+      await jobs.gone(job, MINUTE);
+      isWhole(jobs, "beheaded", 4, 1500);
+    });
+  });
+
   test("when an operator requeues its job, and without a node that leaves the network", async () => {
     await withCluster({ nodes: 2 }, async (cluster, jobs) => {
       const job = await jobs.submit(jobs.experiment("lost", 900, 4), [...TWO_NODES, "--requeue", "--no-kill"]);

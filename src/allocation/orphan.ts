@@ -1,0 +1,37 @@
+/** The end of a job whose first node is lost, and with it the search: it would hold its other nodes until its time limit. */
+import { setTimeout as delay } from "node:timers/promises";
+import { jobHosts, slurm } from "../slurm/index.ts";
+import { ownJob } from "./allocation.ts";
+
+/** SLURM finds a node dead after SlurmdTimeout, 300 s by default; then it is no node of a job of `--no-kill` any more. */
+const [LOOKS, BETWEEN_MILLISECONDS] = [60, 10_000];
+
+/**
+ * Run by an agent that nobody talks to any more: puts the job back into the queue, or ends it, once SLURM says that its first node is
+ * gone. Of several agents, the one on the first node that is left does it. Does nothing if the node comes back, or `over` aborts.
+ * @param requeue whether it may be put back
+ */
+export async function endOrphan(requeue: boolean, over: AbortSignal): Promise<void> {
+  const job = ownJob();
+  for (let look = 0; job !== null && look < LOOKS && !over.aborted; look++) {
+    const found = await jobHosts(job).catch(() => null);
+    if (found !== null) {
+      const { isBatch, state, batchHost, hosts } = found;
+      if (!isBatch || state !== "RUNNING") return;
+      if (!hosts.includes(batchHost)) {
+        if (hosts[0] !== process.env.SLURMD_NODENAME) return;
+        if (requeue && (await done("scontrol", ["requeue", job]))) return;
+        await done("scancel", [job]);
+        return;
+      }
+    }
+    await delay(BETWEEN_MILLISECONDS, undefined, { signal: over }).catch(() => {});
+  }
+}
+
+async function done(program: "scontrol" | "scancel", words: string[]): Promise<boolean> {
+  return slurm(program, words).then(
+    () => true,
+    () => false,
+  );
+}
