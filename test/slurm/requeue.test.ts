@@ -160,22 +160,23 @@ describe("a search goes on", { skip, concurrency: true }, () => {
     });
   });
 
-  test("when its first node, where it runs, leaves the network", async () => {
-    await withCluster({ nodes: 2 }, async (cluster, jobs) => {
-      const job = await jobs.submit(
-        jobs.experiment("beheaded", 1500, 4),
-        [...TWO_NODES, "--requeue", "--no-kill"],
-        ["--max-requeues", "1"],
-      );
+  test("when its first node, where it runs, is lost", async () => {
+    await withCluster({ nodes: 3 }, async (cluster, jobs) => {
+      const nodes = [...TWO_NODES, "--requeue", "--no-kill"];
+      const job = await jobs.submit(jobs.experiment("beheaded", 900, 4), nodes, ["--max-requeues", "1"]);
       await jobs.said(job, /epoch 3\//);
       await cluster.down(1);
+      await cluster.node(1, "bash", "-c", "kill -KILL -1").catch(() => {});
       // The agent of node2 hears nothing for half a minute, and SLURM takes node1 for lost after another one.
       await cluster.untilJob(job, ["PENDING"], 3 * MINUTE);
-      await cluster.up(1);
+      // What the daemons of its steps had there, that were killed.
+      const spool = path.join(cluster.dir, "spool.node1");
+      for (const name of fs.readdirSync(spool).filter((each) => each.includes(`_${job}.`)))
+        fs.rmSync(path.join(spool, name));
       await cluster.startNow(job);
       assert.equal(await ended(cluster, job, 5), "COMPLETED", jobs.log(job));
-      await jobs.gone(job, MINUTE);
-      isWhole(jobs, "beheaded", 4, 1500);
+      assert.match(await cluster.exec("scontrol", "show", "job", job), /Restarts=1 .*NodeList=node\[2-3\]/s);
+      isWhole(jobs, "beheaded", 4, 900);
     });
   });
 
