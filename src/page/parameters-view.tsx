@@ -17,13 +17,13 @@ import {
   type Brush,
   type BrushAxis,
   type Brushes,
-  BrushFields,
   brushedBy,
   brushOf,
   type Interval,
   intervalsOf,
   withBrush,
-} from "./brushes.tsx";
+} from "./brush.ts";
+import { BrushFields } from "./brushes.tsx";
 import { Chart } from "./chart.tsx";
 import { linkTo, useAnswer, useColours, useSource } from "./hooks.ts";
 import { useSelection } from "./selection.ts";

@@ -80,7 +80,10 @@ describe("distmis run", () => {
     await reaches(command, "term", before + 10);
     command.child.kill("SIGTERM");
     assert.deepEqual(await command.exit, { code: 143, signal: null }, command.stderr());
-    assert.match(command.stderr(), /^stopping: running trials end after their step; press Ctrl-C again to kill them$/m);
+    assert.match(
+      command.stderr(),
+      /^\S+Z stopping: running trials end after their step; press Ctrl-C again to kill them$/m,
+    );
     assert.match(command.stdout(), /stopped; the same command continues it/);
     await assertClosed("term");
     assert.deepEqual(command.processes(), []);
@@ -132,7 +135,7 @@ describe("distmis run", () => {
     const words = distmisCommand(await endless("hangup")).map((word) => `'${word}'`);
     const terminal = startCommand(["script", "-qec", `exec ${words.join(" ")}`, "/dev/null"], folder);
     await reaches(terminal, "hangup", 5);
-    assert.match(terminal.stdout(), /0 done, 1 running, 0 waiting of 1 trial/);
+    assert.match(terminal.stdout(), /1 running, 0 waiting of 1 trial/);
     terminal.child.kill("SIGKILL");
     await gone(terminal);
     await assertClosed("hangup");

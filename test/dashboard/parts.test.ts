@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { axisOf, lanesOf, ranks, smoothed } from "../../src/charts/index.ts";
-import { type BrushAxis, type Brushes, brushedBy, brushOf, intervalsOf } from "../../src/page/brushes.tsx";
+import { type BrushAxis, type Brushes, brushedBy, brushOf, intervalsOf } from "../../src/page/brush.ts";
 import { type Column, filterOf, sorted } from "../../src/page/trial-filter.ts";
 import type { AttemptView, TrialView } from "../../src/page-data/index.ts";
 
