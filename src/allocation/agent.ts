@@ -9,16 +9,13 @@ import { promisify } from "node:util";
 import { messageOf } from "../errors/index.ts";
 import { createPrivateDir } from "../files/index.ts";
 import { endMarked, startRayNode } from "../ray-node/index.ts";
-import type { AgentSaid, StartNode } from "./messages.ts";
+import { type AgentSaid, LASTLY_MILLISECONDS, type StartNode } from "./messages.ts";
 import { ownAddress } from "./own-address.ts";
 
 const MARK_VARIABLE = "DISTMIS_ALLOCATION_NODE";
 
 /** A node whose Ray ends again and again is left alone: the time between starts doubles up to this. */
 const [FIRST_PAUSE_MILLISECONDS, LONGEST_PAUSE_MILLISECONDS] = [1_000, 60_000];
-
-/** What is to be removed may be large. SLURM ends it earlier if the job is over. */
-const LASTLY_MILLISECONDS = 60_000;
 
 /**
  * By Ray's own settings a dead node shows after 15 s, one that is cut off after 65. With these after 3 and 12: a cluster whose

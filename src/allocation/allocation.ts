@@ -56,10 +56,13 @@ export async function findAllocation(environment: Environment = process.env): Pr
   };
 }
 
-/** The job of this process, as SLURM's programs take it; null outside of one. Of an array, its number alone may mean all tasks. */
+/**
+ * The job of this process, as SLURM's programs take it; null outside of one. The task of an array that has the array's own number is
+ * not named by that alone, which means all tasks. Variables of an array may be inherited from another job.
+ */
 export function ownJob(): string | null {
   const { SLURM_JOB_ID: job, SLURM_ARRAY_JOB_ID: array, SLURM_ARRAY_TASK_ID: task } = process.env;
-  return array !== undefined && task !== undefined ? `${array}_${task}` : (job ?? null);
+  return job !== undefined && job === array && task !== undefined ? `${array}_${task}` : (job ?? null);
 }
 
 /** The same, with the GPUs of each host where SLURM tells of them. */

@@ -6,9 +6,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { messageOf } from "../errors/index.ts";
 import { entryCommand, moduleUrl } from "../paths/index.ts";
 import type { Host } from "./allocation.ts";
-import { BEAT_MILLISECONDS, type StartNode, saidSchema } from "./messages.ts";
+import { BEAT_MILLISECONDS, LASTLY_MILLISECONDS, type StartNode, saidSchema } from "./messages.ts";
 
-/** Agents end their nodes in less than a second; `srun` is asked, and killed, after these. */
+/** Agents end their nodes in less than a second; `srun` is asked, and killed, after these, later if it has more to do at its end. */
 const [ASK_MILLISECONDS, KILL_MILLISECONDS] = [6_000, 8_000];
 /** SLURM itself may say no for a while, for as long as a node is down. */
 const [FIRST_PAUSE_MILLISECONDS, LONGEST_PAUSE_MILLISECONDS] = [2_000, 60_000];
@@ -62,12 +62,14 @@ export function keepHost(host: Host, start: StartNode, events: HostEvents): Host
   const closing = new AbortController();
   let ready = false;
   let reason: string | null = null;
+  /** How far a start is that takes its time. */
+  let slow: string | null = null;
   let head: string | null = null;
   let tell: (said: unknown) => void = () => {};
   let finish: () => void = () => {};
 
   const lost = (why: string): void => {
-    ready = false;
+    [ready, slow] = [false, null];
     if (reason === why) return;
     reason = why;
     events.lost(why);
@@ -95,10 +97,10 @@ export function keepHost(host: Host, start: StartNode, events: HostEvents): Host
       if (!said.success) return;
       if (said.data.type === "lost") return lost(said.data.reason);
       if (said.data.type === "slow") {
-        reason = said.data.reason;
+        slow = said.data.reason;
         return;
       }
-      [ready, reason] = [true, null];
+      [ready, reason, slow] = [true, null, null];
       events.ready(said.data.address, said.data.gpus);
     });
     createInterface({ input: child.stderr }).on("line", (line) => {
@@ -111,7 +113,8 @@ export function keepHost(host: Host, start: StartNode, events: HostEvents): Host
         ["SIGTERM", ASK_MILLISECONDS],
         ["SIGKILL", KILL_MILLISECONDS],
       ] as const) {
-        delay(after, undefined, { signal: timers.signal }).then(
+        const more = start.lastly.length === 0 ? 0 : LASTLY_MILLISECONDS;
+        delay(after + more, undefined, { signal: timers.signal }).then(
           () => child.kill(signal),
           () => {},
         );
@@ -150,7 +153,7 @@ export function keepHost(host: Host, start: StartNode, events: HostEvents): Host
       return ready;
     },
     get reason() {
-      return reason;
+      return slow ?? reason;
     },
     join(address) {
       head = address;

@@ -9,6 +9,9 @@ export const BEAT_MILLISECONDS = 5_000;
 /** Counted and not timed: of a job that is suspended, all processes are. */
 export const MISSED_BEATS = 6;
 
+/** For what a node runs at its very end: what is to be removed may be large. SLURM ends it earlier if the job is over. */
+export const LASTLY_MILLISECONDS = 30_000;
+
 /** To an agent, first. The end of its input ends its node. */
 export const startSchema = z.object({
   role: z.enum(["head", "worker"]),

@@ -1,7 +1,7 @@
 /** A search that is longer than a job may be: the job goes back into the queue, or is followed by another one. */
 import { setTimeout as delay } from "node:timers/promises";
 import { DistmisError, messageOf } from "../errors/index.ts";
-import { batchScript, jobState, sbatch, slurm } from "../slurm/index.ts";
+import { batchScript, isPassing, jobState, sbatch, slurm } from "../slurm/index.ts";
 import { findAllocation, ownJob } from "./allocation.ts";
 
 /** What became of the job. */
@@ -21,8 +21,6 @@ export interface Successor {
 /** A controller that is busy or restarts; the time until the job's own end goes by meanwhile. */
 const ATTEMPTS = 4;
 const PAUSE_MILLISECONDS = 5_000;
-/** What SLURM's programs say of the way to the controller, and of a job between two states: nothing was decided. */
-const TRY_AGAIN = /contact|connect|communication|timed? ?out|try again|transition/i;
 /** What was not even heard. */
 const UNHEARD = /unable to contact|connect failure|connection refused/i;
 
@@ -50,7 +48,7 @@ export async function putBackInQueue(most: number): Promise<Requeued> {
     if (failure !== null) {
       const why = messageOf(failure);
       // While it is not known what became of this job there must be no second one.
-      if (fate === "open" && !TRY_AGAIN.test(why)) {
+      if (fate === "open" && !isPassing(failure)) {
         const successor = await submitSuccessor(jobId, restarts, why).catch((error: unknown) => {
           if (attempt > ATTEMPTS || !UNHEARD.test(messageOf(error))) throw error;
           return null;
@@ -102,12 +100,11 @@ async function submitSuccessor(jobId: string, restarts: number, why: string): Pr
       `job ${jobId} can't be put back into the queue (${why}), and its batch script is not known (of a script with arguments of its own, \`export DISTMIS_BATCH_ARGUMENTS=$#\` in it tells how many), so no other job can follow it: start the same command again`,
     );
   }
-  const { SLURM_ARRAY_TASK_ID: task } = process.env;
   const submitted = await sbatch([
     `--dependency=afterany:${jobId}`,
     `--export=ALL,DISTMIS_RESTARTS=${restarts + 1}`,
     // Else all of its tasks would come again.
-    ...(task === undefined ? [] : [`--array=${task}`]),
+    ...(batch.task === null ? [] : [`--array=${batch.task}`]),
     batch.file,
     ...batch.args,
   ]);

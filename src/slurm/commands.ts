@@ -9,14 +9,21 @@ const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 export type SlurmProgram = "sbatch" | "squeue" | "scontrol" | "scancel" | "sinfo" | "sacct";
 
-/** Of the job in which this process may run; a job that it submits begins to count anew. */
-const COUNTS = ["SLURM_RESTART_COUNT", "DISTMIS_RESTARTS", "DISTMIS_BATCH_ARGUMENTS"];
+/** Of the job in which this process may run, and of no job that it submits. */
+const OWN = /^(SLURM_RESTART_COUNT|SLURM_ARRAY_.*|DISTMIS_RESTARTS|DISTMIS_BATCH_ARGUMENTS)$/;
 
 function environmentOf(program: SlurmProgram): NodeJS.ProcessEnv {
-  if (program === "sbatch")
-    return Object.fromEntries(Object.entries(process.env).filter(([name]) => !COUNTS.includes(name)));
+  if (program === "sbatch") return Object.fromEntries(Object.entries(process.env).filter(([name]) => !OWN.test(name)));
   // Times are read; a person may have another format for them.
   return { ...process.env, SLURM_TIME_FORMAT: "standard" };
+}
+
+/**
+ * Whether what `slurm` has thrown is of the way to the controller, or of a job between two states: nothing was decided, or it is not
+ * known what.
+ */
+export function isPassing(error: unknown): boolean {
+  return /contact|connect|communication|timed? ?out|try again|transition|Command failed/i.test(messageOf(error));
 }
 
 /**

@@ -87,6 +87,8 @@ export interface BatchScript {
   /** Absolute. */
   file: string;
   args: readonly string[];
+  /** Of an array, which of its tasks the job is; else null. */
+  task: string | null;
 }
 
 /**
@@ -105,7 +107,7 @@ export async function batchScript(
     // SLURM joins them by blanks.
     const end = args.map((word) => ` ${word}`).join("");
     const file = command.slice(0, command.length - end.length);
-    if (command.endsWith(end) && existsSync(file)) return { file, args };
+    if (command.endsWith(end) && existsSync(file)) return { file, args, task: fields.get("ArrayTaskId") ?? null };
   }
   return null;
 }
