@@ -179,7 +179,7 @@ describe("distmis serve", () => {
     const second = distmis("run", waiting("later"));
     await until(
       () => second.stderr(),
-      () => /^run later waits for 1 other experiment$/m.test(second.stderr()),
+      () => /^\S+Z run later waits for 1 other experiment$/m.test(second.stderr()),
       END_MS,
     );
     const status = await ends(distmis("status"), 0);
@@ -201,7 +201,7 @@ describe("distmis serve", () => {
     second.child.kill("SIGINT");
     await second.exit;
     assert.equal(second.child.exitCode, 130);
-    assert.match(second.stderr(), /^run later goes on; `distmis attach later --server \S+` shows it again/m);
+    assert.match(second.stderr(), /^\S+Z run later goes on; `distmis attach later --server \S+` shows it again/m);
 
     letGo("long");
     const { events, results } = await follow("long");
