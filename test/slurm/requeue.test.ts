@@ -4,6 +4,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
+import { repositoryRoot } from "../support/python.ts";
 import { until } from "../support/until.ts";
 import { type SearchJobs, searchJobs, TWO_NODES } from "./search-job.ts";
 import { type SlurmCluster, type SlurmClusterOptions, slurmMissing, startSlurmCluster } from "./slurm-cluster.ts";
@@ -177,6 +178,11 @@ describe("a search goes on", { skip, concurrency: true }, () => {
       assert.equal(await ended(cluster, job, 5), "COMPLETED", jobs.log(job));
       assert.match(await cluster.exec("scontrol", "show", "job", job), /Restarts=1 .*NodeList=node\[2-3\]/s);
       isWhole(jobs, "beheaded", 4, 900);
+      // As the user's next command there would: a killed process leaves its folder.
+      const files = path.join(repositoryRoot, "dist/files/index.js");
+      const program = `import { createPrivateDir } from ${JSON.stringify(files)}; await (await createPrivateDir()).remove()`;
+      await cluster.node(1, process.execPath, "--input-type=module", "-e", program);
+      await jobs.gone(job);
     });
   });
 
