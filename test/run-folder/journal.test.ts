@@ -106,6 +106,14 @@ describe("journal", () => {
     await assert.rejects(read(file), /:2: expected record 2, found 3, and valid records follow/);
   });
 
+  it("refuses the ids of trials that would lie elsewhere", async () => {
+    for (const trial of ["..", ".", "../0001", "a/b", "a\0b", ""]) {
+      const created: RecordBody = { type: "trial_created", trial, parameters: {} };
+      const file = await written([...bodies.slice(0, 1), created, ...bodies.slice(1)]);
+      await assert.rejects(read(file), { code: "RUN_REFUSED" }, JSON.stringify(trial));
+    }
+  });
+
   it("writes what is appended as soon as a commit is done", async () => {
     const journal = await openJournal(path.join(folder, "in-turn.jsonl"), { validBytes: 0, lastSeq: 0, torn: null });
     // At every distance, in microtasks, from the end of the commit before.
