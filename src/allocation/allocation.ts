@@ -1,6 +1,6 @@
 /** The SLURM job in which this process runs, from the environment that SLURM gives it (sbatch(1), "OUTPUT ENVIRONMENT VARIABLES"). */
 import { DistmisError } from "../errors/index.ts";
-import { type HostGpus, jobGpus, slurm } from "../slurm/index.ts";
+import { type HostGpus, hostNames, jobGpus } from "../slurm/index.ts";
 
 export interface Host {
   /** As SLURM calls the node. */
@@ -41,7 +41,7 @@ export async function findAllocation(environment: Environment = process.env): Pr
       `job ${jobId} is a heterogeneous job of ${environment.SLURM_HET_SIZE} components; expected one component (its nodes may differ from each other)`,
     );
   }
-  const names = (await slurm("scontrol", ["show", "hostnames", list])).split("\n").filter((name) => name !== "");
+  const names = await hostNames(list);
   const cpus = expandCounts(environment.SLURM_JOB_CPUS_PER_NODE ?? "");
   if (names.length === 0 || names.length !== cpus.length) {
     throw new DistmisError(

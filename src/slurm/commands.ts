@@ -44,6 +44,14 @@ export async function sbatch(words: readonly string[]): Promise<{ job: string; c
 }
 
 /**
+ * The names of a list in SLURM's short form, `node[1-4],login1`.
+ * @throws DistmisError SLURM_FAILED, SETUP_INCOMPLETE
+ */
+export async function hostNames(list: string): Promise<string[]> {
+  return (await slurm("scontrol", ["show", "hostnames", list])).split("\n").filter((name) => name !== "");
+}
+
+/**
  * Runs one of SLURM's programs and returns what it printed.
  * @throws DistmisError SLURM_FAILED with what it said, SETUP_INCOMPLETE if this machine has no SLURM
  */

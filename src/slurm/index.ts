@@ -2,7 +2,7 @@
 
 export { cancelJob } from "./cancel.ts";
 export { checkCapacity, type Need } from "./capacity.ts";
-export { isPassing, type SlurmProgram, sbatch, slurm } from "./commands.ts";
+export { hostNames, isPassing, type SlurmProgram, sbatch, slurm } from "./commands.ts";
 export { type HostGpus, jobGpus } from "./job-gpus.ts";
 export { batchScript, type JobHosts, type JobState, jobHasEnded, jobHosts, jobState } from "./job-state.ts";
 export { type Job, readJobs, recordJob } from "./jobs.ts";

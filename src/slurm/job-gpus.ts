@@ -1,5 +1,5 @@
 /** The GPUs that a job has. */
-import { slurm } from "./commands.ts";
+import { hostNames, slurm } from "./commands.ts";
 
 /** On one of its nodes. */
 export interface HostGpus {
@@ -17,8 +17,7 @@ export async function jobGpus(job: string): Promise<ReadonlyMap<string, HostGpus
   const text = await slurm("scontrol", ["show", "job", "-d", job]);
   const ofSum = /\bTresPerJob=\S*gpu/.test(text);
   for (const { nodes, count } of gpusOf(text)) {
-    const names = /[[,]/.test(nodes) ? await slurm("scontrol", ["show", "hostnames", nodes]) : nodes;
-    for (const name of names.split("\n")) if (name !== "") found.set(name, { count, ofSum });
+    for (const name of await hostNames(nodes)) found.set(name, { count, ofSum });
   }
   return found;
 }

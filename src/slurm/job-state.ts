@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { DistmisError } from "../errors/index.ts";
-import { slurm } from "./commands.ts";
+import { hostNames, slurm } from "./commands.ts";
 import type { Job } from "./jobs.ts";
 
 export interface JobState {
@@ -64,17 +64,16 @@ export interface JobHosts {
   /** Whether it has a script, which runs on `batchHost`. */
   isBatch: boolean;
   batchHost: string;
-  /** The nodes that it has now. */
+  /** The nodes that it has now; none unless it runs. */
   hosts: string[];
 }
 
 /** @throws DistmisError SLURM_FAILED, SETUP_INCOMPLETE */
 export async function jobHosts(job: string): Promise<JobHosts> {
   const fields = fieldsOf(await slurm("scontrol", ["show", "job", job]));
-  const list = fields.get("NodeList") ?? "";
-  const hosts = (await slurm("scontrol", ["show", "hostnames", list])).split("\n").filter((name) => name !== "");
-  const isBatch = hasScript(fields);
-  return { state: fields.get("JobState") ?? "UNKNOWN", isBatch, batchHost: fields.get("BatchHost") ?? "", hosts };
+  const state = fields.get("JobState") ?? "UNKNOWN";
+  const hosts = state === "RUNNING" ? await hostNames(fields.get("NodeList") ?? "") : [];
+  return { state, isBatch: hasScript(fields), batchHost: fields.get("BatchHost") ?? "", hosts };
 }
 
 /** It counts the starts that have failed, too. */

@@ -9,6 +9,7 @@ import { defineExperiment } from "../../src/config/index.ts";
 import { type Dashboard, serveDashboard } from "../../src/dashboard/index.ts";
 import { runFiles } from "../../src/run-folder/index.ts";
 import { noBrowser, openBrowser, openPage, shoot } from "./browser.ts";
+import { clicked, entered, scrolled } from "./in-page.ts";
 import { gridExperiment, type Made, madeSearch, writeRun } from "./made-run.ts";
 
 const MOST_MILLISECONDS = 200;
@@ -223,31 +224,26 @@ describe("the page", { skip: noBrowser, timeout: 300_000 }, () => {
     await show("#/1/trials");
     await page.getByRole("status").getByText("10,000 trials").waitFor();
     assert.ok((await page.locator("tbody tr").count()) < 80, "rows out of sight do not exist");
-    const sort = (name: string) => () => page.evaluate(pressed, name);
+    const sort = (text: string) => () => page.evaluate(clicked, { selector: "thead button", text });
     await quick("sort by time", sort("time"));
     await quick("sort by learning rate", sort("learning_rate"));
     const filters = ["norm=batch", "norm=group", "val_dice>0.5", "0.00"];
-    await quick("filter", () => page.evaluate(typed, filters.pop() ?? ""));
-    await page.evaluate(typed, "");
+    const search = { selector: 'input[type="search"]', event: "input" };
+    await quick("filter", () => page.evaluate(entered, { ...search, text: filters.pop() ?? "" }));
+    await page.evaluate(entered, { ...search, text: "" });
     await quick("scroll", () => page.evaluate(scrolled));
-    await quick("choose", () =>
-      page.evaluate(async () => {
-        const begin = performance.now();
-        document.querySelector<HTMLInputElement>("tbody input")?.click();
-        await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-        return performance.now() - begin;
-      }),
-    );
+    await quick("choose", () => page.evaluate(clicked, { selector: "tbody input" }));
     await shoot(page, "many");
     await show("#/1/parameters");
     await drawn().waitFor();
     await page.getByText("Brush by values", { exact: true }).click();
     const bounds = ["0.5", "0.6", "0.7", "0.8"];
-    await quick("brush", () => page.evaluate(brushed, bounds.pop() ?? ""));
+    const from = { selector: '.brushes input[aria-label="val_dice from"]', event: "change" };
+    await quick("brush", () => page.evaluate(entered, { ...from, text: bounds.pop() ?? "" }));
     await page.getByRole("heading", { name: /[\d,]+ trials? brushed/ }).waitFor();
     await show("#/1/curves");
     await page.locator(".legend li button").nth(9).waitFor();
-    await quick("hide a curve", () => page.evaluate(hiddenCurve));
+    await quick("hide a curve", () => page.evaluate(clicked, { selector: ".legend li button" }));
     for (const view of ["parameters", "timeline", "curves"]) {
       const begin = performance.now();
       await show(`#/1/${view}`);
@@ -321,50 +317,6 @@ describe("the page", { skip: noBrowser, timeout: 300_000 }, () => {
     await session.detach();
   }
 });
-
-/** Milliseconds until a click on the head of a column is drawn. */
-async function pressed(name: string): Promise<number> {
-  const buttons = [...document.querySelectorAll<HTMLButtonElement>("thead button")];
-  const begin = performance.now();
-  buttons.find((each) => each.textContent?.startsWith(name))?.click();
-  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-  return performance.now() - begin;
-}
-
-async function typed(text: string): Promise<number> {
-  const input = document.querySelector<HTMLInputElement>('input[type="search"]');
-  if (input === null) throw new Error("no filter");
-  const begin = performance.now();
-  input.value = text;
-  input.dispatchEvent(new Event("input", { bubbles: true }));
-  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-  return performance.now() - begin;
-}
-
-async function brushed(from: string): Promise<number> {
-  const input = document.querySelector<HTMLInputElement>('.brushes input[aria-label="val_dice from"]');
-  if (input === null) throw new Error("no brush");
-  const begin = performance.now();
-  input.value = from;
-  input.dispatchEvent(new Event("change", { bubbles: true }));
-  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-  return performance.now() - begin;
-}
-
-async function hiddenCurve(): Promise<number> {
-  const begin = performance.now();
-  document.querySelector<HTMLButtonElement>(".legend li button")?.click();
-  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-  return performance.now() - begin;
-}
-
-async function scrolled(): Promise<number> {
-  const scroller = document.querySelector(".scroller");
-  const begin = performance.now();
-  scroller?.scrollBy(0, 60_000);
-  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))));
-  return performance.now() - begin;
-}
 
 /** A picture that is not `other`, and that two looks in turn have found. */
 async function until(picture: () => Promise<Buffer>, other: Buffer | null = null): Promise<Buffer> {
